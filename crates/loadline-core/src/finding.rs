@@ -100,7 +100,15 @@ impl Finding {
 
     /// A finding of the given severity.
     pub fn new(code: &'static Code, severity: Severity, message: impl Into<String>) -> Self {
-        Self { code, severity, message: message.into(), location: None, digest: None, help: None, detail: None }
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            location: None,
+            digest: None,
+            help: None,
+            detail: None,
+        }
     }
 
     /// Says where in a file.

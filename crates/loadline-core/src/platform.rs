@@ -10,7 +10,9 @@ use thiserror::Error;
 
 /// Why a text is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{text}` is not a platform: expected `os/arch` or `os/arch/variant`, such as linux/amd64 or linux/arm/v7")]
+#[error(
+    "`{text}` is not a platform: expected `os/arch` or `os/arch/variant`, such as linux/amd64 or linux/arm/v7"
+)]
 pub struct PlatformError {
     /// The text as given.
     pub text: String,

@@ -12,7 +12,9 @@ use crate::digest::{Digest, DigestError};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReferenceError {
     /// The repository's path breaks the grammar.
-    #[error("`{text}` is not an image reference: the repository `{part}` must be lower-case letters and digits, with `.`, `_` or `-` between them")]
+    #[error(
+        "`{text}` is not an image reference: the repository `{part}` must be lower-case letters and digits, with `.`, `_` or `-` between them"
+    )]
     Repository {
         /// The text as given.
         text: String,
@@ -28,7 +30,9 @@ pub enum ReferenceError {
         part: String,
     },
     /// The tag breaks the grammar.
-    #[error("`{part}` is not a tag: at most 128 letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`")]
+    #[error(
+        "`{part}` is not a tag: at most 128 letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`"
+    )]
     Tag {
         /// The part at fault.
         part: String,
@@ -268,9 +272,19 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_is_refused() {
-        for bad in
-            ["", "A/b", "a//b", "a/b:", "a/b:-x", "a/b@sha256:x", "a_-b", "host:port/x", "a/b_", "a...b", "-a.io/x"]
-        {
+        for bad in [
+            "",
+            "A/b",
+            "a//b",
+            "a/b:",
+            "a/b:-x",
+            "a/b@sha256:x",
+            "a_-b",
+            "host:port/x",
+            "a/b_",
+            "a...b",
+            "-a.io/x",
+        ] {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");
         }
     }

@@ -1,0 +1,324 @@
+//! The configuration's shape. Spans are kept where a later rule may have to point at a value.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use crate::platform::Platform;
+use crate::reference::RepositoryName;
+
+/// The whole of `loadline.toml`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// What holds for the whole set.
+    pub release: Release,
+    /// Regions that must be byte-identical across files.
+    #[serde(default, rename = "shared-region")]
+    pub shared_regions: Vec<SharedRegion>,
+    /// The images of the set, by name.
+    #[serde(default, rename = "image")]
+    pub images: IndexMap<String, Image>,
+    /// What a consumer demands; a release applies the same before it promotes.
+    #[serde(default)]
+    pub verify: Verify,
+}
+
+/// What holds for the whole set.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Release {
+    /// The repository whose workflows sign, without a scheme: `github.com/owner/name`.
+    pub source: String,
+    /// Where images go; a list for several registries.
+    #[schemars(with = "OneOrMany<String>")]
+    pub repository: OneOrMany<RepositoryName>,
+    /// What every image is built for, unless it says otherwise.
+    pub platforms: Vec<Platform>,
+    /// The time limit of each step: `45m`, `1h 30m`, `90s`.
+    #[serde(default)]
+    pub timeout: TimeLimit,
+    /// Where the version comes from when the command line names none.
+    #[serde(default)]
+    pub version: VersionSource,
+    /// What stands before the version in git tags.
+    #[serde(default = "default_tag_prefix")]
+    pub tag_prefix: String,
+}
+
+fn default_tag_prefix() -> String {
+    "v".to_owned()
+}
+
+/// One value or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany<T> {
+    /// One.
+    One(T),
+    /// Several.
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    /// All of them.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// Where the version comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VersionSource {
+    /// The tag at HEAD that begins with the prefix.
+    #[default]
+    Tag,
+    /// The commit itself; such sets have no moving tags.
+    Commit,
+}
+
+/// A time limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimit(pub Duration);
+
+impl Default for TimeLimit {
+    fn default() -> Self {
+        Self(Duration::from_secs(45 * 60))
+    }
+}
+
+impl FromStr for TimeLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("`{text}` is not a time limit: write it as `45m`, `90s` or `1h 30m`");
+        let span: jiff::SignedDuration = text.parse().map_err(|_| refuse())?;
+        match Duration::try_from(span) {
+            Ok(duration) if !duration.is_zero() => Ok(Self(duration)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match (seconds / 60, seconds % 60) {
+            (0, s) => write!(f, "{s}s"),
+            (m, 0) => write!(f, "{m}m"),
+            (m, s) => write!(f, "{m}m {s}s"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for TimeLimit {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TimeLimit".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "description": "a time limit such as `45m`, `90s` or `1h 30m`"})
+    }
+}
+
+/// Lines between two markers that must be byte-identical across files.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SharedRegion {
+    /// What it is called in messages.
+    pub name: String,
+    /// The whole line that begins it.
+    pub begin: String,
+    /// The whole line that ends it.
+    pub end: String,
+    /// The files; the first is the canonical one.
+    #[schemars(with = "Vec<String>")]
+    pub files: Vec<Utf8PathBuf>,
+}
+
+/// What builds an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Builder {
+    /// `docker buildx build`.
+    #[default]
+    Buildx,
+    /// Built in, without a daemon, for Dockerfiles without RUN.
+    Assemble,
+}
+
+/// One image of the set.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Image {
+    /// What builds it.
+    #[serde(default)]
+    pub builder: Builder,
+    /// The Dockerfile, relative to the configuration file.
+    #[schemars(with = "String")]
+    pub dockerfile: Utf8PathBuf,
+    /// The build context, relative to the configuration file.
+    #[serde(default = "default_context")]
+    #[schemars(with = "String")]
+    pub context: Utf8PathBuf,
+    /// The stage to build; the last one if absent.
+    pub target: Option<String>,
+    /// Where this image goes, if not where the set goes.
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub repository: Option<OneOrMany<RepositoryName>>,
+    /// What this image is built for, if not what the set is built for.
+    pub platforms: Option<Vec<Platform>>,
+    /// The time limit of each of this image's steps.
+    pub timeout: Option<TimeLimit>,
+    /// Tags that never move, as templates; `{version}-{image}` if absent.
+    #[serde(default = "default_tags")]
+    pub tags: Vec<String>,
+    /// Tags that follow the newest version.
+    #[serde(default)]
+    pub moving_tags: Vec<MovingTag>,
+    /// Build arguments, their values templates.
+    #[serde(default)]
+    pub build_args: IndexMap<String, String>,
+    /// Labels, their values templates.
+    #[serde(default)]
+    pub labels: IndexMap<String, String>,
+    /// What a scan may find without stopping the release.
+    #[serde(default)]
+    pub gate: Gate,
+}
+
+fn default_context() -> Utf8PathBuf {
+    Utf8PathBuf::from(".")
+}
+
+fn default_tags() -> Vec<String> {
+    vec!["{version}-{image}".to_owned()]
+}
+
+/// A tag that follows the newest version of its channel or series.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MovingTag {
+    /// For stable versions only.
+    Stable(String),
+    /// For one channel.
+    Channel(ChannelTag),
+}
+
+/// A moving tag for the versions of one channel: the pre-release's first identifier.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ChannelTag {
+    /// The tag, a template.
+    pub tag: String,
+    /// The channel: `beta` for 1.2.3-beta.4.
+    pub channel: String,
+}
+
+impl MovingTag {
+    /// The tag's template.
+    pub fn template(&self) -> &str {
+        match self {
+            Self::Stable(tag) => tag,
+            Self::Channel(channel) => &channel.tag,
+        }
+    }
+}
+
+/// What a scan may find without stopping the release.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Gate {
+    /// Whether everything over the line blocks, or only what the previous release did not have.
+    pub mode: GateMode,
+    /// The lowest severity that blocks.
+    pub fail_on: ThresholdSeverity,
+    /// Whether only vulnerabilities with a fixed version block.
+    pub only_fixed: bool,
+    /// Where the scan reports are: a template with `{image}` and `{platform}`.
+    pub report: String,
+    /// The file of ignores, if there is one: `.trivyignore.yaml` or `.trivyignore`.
+    #[schemars(with = "Option<String>")]
+    pub ignore_file: Option<Utf8PathBuf>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            mode: GateMode::Block,
+            fail_on: ThresholdSeverity::High,
+            only_fixed: false,
+            report: "reports/{image}-{platform}.json".to_owned(),
+            ignore_file: None,
+        }
+    }
+}
+
+/// What blocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateMode {
+    /// Everything over the line.
+    #[default]
+    Block,
+    /// What is over the line and was not in the previous release.
+    Regression,
+}
+
+/// A severity as scanners grade vulnerabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum ThresholdSeverity {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// What a consumer demands of every platform of every image.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Verify {
+    /// Whose key signed: the workflow in the certificate's subject, a path in the signer's repository.
+    pub signer_workflow: Option<String>,
+    /// The signer's repository, if it is not the source's.
+    pub signer_repository: Option<String>,
+    /// The top workflow that called it.
+    pub workflow: Option<String>,
+    /// The OIDC issuer; GitHub Actions' if absent.
+    pub issuer: Option<String>,
+    /// The predicates that must be proven, by short name or predicate type.
+    pub predicates: Vec<String>,
+    /// Whether the workflow's commit may differ from the commit that was built.
+    pub allow_other_commit: bool,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            signer_workflow: None,
+            signer_repository: None,
+            workflow: None,
+            issuer: None,
+            predicates: vec!["slsa-provenance".to_owned(), "cyclonedx".to_owned()],
+            allow_other_commit: false,
+        }
+    }
+}
