@@ -72,6 +72,61 @@ pub enum Claim {
     RunInvocationUri,
     SourceRepositoryVisibility,
     DeploymentEnvironment,
+    TokenSubject,
+}
+
+impl Claim {
+    /// What the claim is called in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BuildSignerUri => "build signer",
+            Self::BuildSignerDigest => "build signer's commit",
+            Self::RunnerEnvironment => "runner environment",
+            Self::SourceRepositoryUri => "source repository",
+            Self::SourceRepositoryDigest => "source commit",
+            Self::SourceRepositoryRef => "source ref",
+            Self::SourceRepositoryIdentifier => "source repository id",
+            Self::SourceRepositoryOwnerUri => "source repository owner",
+            Self::SourceRepositoryOwnerIdentifier => "source repository owner id",
+            Self::BuildConfigUri => "top workflow",
+            Self::BuildConfigDigest => "top workflow's commit",
+            Self::BuildTrigger => "build trigger",
+            Self::RunInvocationUri => "run",
+            Self::SourceRepositoryVisibility => "source repository visibility",
+            Self::DeploymentEnvironment => "deployment environment",
+            Self::TokenSubject => "token subject",
+        }
+    }
+}
+
+impl Identity {
+    /// A claim's value, where the certificate makes it.
+    pub fn claim(&self, claim: Claim) -> Option<&str> {
+        self.claims.get(&claim).map(String::as_str)
+    }
+}
+
+impl Proof {
+    /// The certificate's identity; `None` for a key.
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.signer {
+            Signer::Certificate(identity) => Some(identity),
+            Signer::Key { .. } => None,
+        }
+    }
+
+    /// The predicate's type; `None` for a signature over the artifact itself.
+    pub fn predicate_type(&self) -> Option<&str> {
+        match &self.content {
+            Content::Statement { predicate_type, .. } => Some(predicate_type),
+            Content::Message { .. } => None,
+        }
+    }
+
+    /// The earliest verified time of signing: the signature existed at it.
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        self.times.iter().map(|time| time.at).min()
+    }
 }
 
 /// What was signed.

@@ -1,6 +1,7 @@
 //! Typed contents of statements: one predicate a file.
 
 pub mod cyclonedx;
+pub mod release_build;
 pub mod slsa_provenance;
 pub mod verification_summary;
 
