@@ -1,0 +1,427 @@
+//! The ledger: the append-only journal of one release, and what makes it resumable.
+//!
+//! JSON Lines, one record a line, each written and synced before the next thing happens. A step with
+//! an effect writes its intent first and its result after; what a killed run left without a result is
+//! done again, and every effect is made so that doing it again changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use loadline_core::document::{self, Document};
+use loadline_core::{Clock, Digest};
+use rustix::fs::{FlockOperation, flock};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// The most bytes a ledger may have; a release of a hundred images stays under a tenth of it.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Why the ledger cannot be used.
+#[derive(Debug, Error)]
+pub enum LedgerError {
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Another process holds it.
+    #[error("{} is held by another release that is running", path.display())]
+    Held {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// A line in the middle is no record.
+    #[error("{} line {line} is not a ledger record: {reason}", path.display())]
+    Corrupt {
+        /// The ledger.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A result that an earlier run wrote does not have the shape expected now.
+    #[error("{}: the result of `{key}` cannot be read back: {reason}", path.display())]
+    Result {
+        /// The ledger.
+        path: PathBuf,
+        /// The effect.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It is larger than any release makes it.
+    #[error("{} has more than {LIMIT} bytes", path.display())]
+    TooLarge {
+        /// The ledger.
+        path: PathBuf,
+    },
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// The release began.
+    Begun {
+        /// The version.
+        version: String,
+        /// The digest of the plan: the same version with another plan is another release.
+        plan: Digest,
+        /// The commit.
+        commit: String,
+    },
+    /// An effect is about to happen.
+    Intent {
+        /// Which.
+        key: String,
+    },
+    /// An effect has happened.
+    Done {
+        /// Which.
+        key: String,
+        /// What came of it.
+        result: Value,
+    },
+    /// Something was settled that has no effect outside, but must be the same in every later run.
+    Settled {
+        /// What.
+        key: String,
+        /// How.
+        result: Value,
+    },
+    /// All tags are about to be written; from here a release only goes forward.
+    Promoting {
+        /// How many tags.
+        tags: usize,
+    },
+    /// All tags are written.
+    Completed {
+        /// The digest of the plan.
+        plan: Digest,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    seq: u64,
+    at: String,
+    #[serde(flatten)]
+    record: Record,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    begun: Option<(String, Digest, String)>,
+    results: BTreeMap<String, Value>,
+    pending: BTreeSet<String>,
+    promoting: bool,
+    completed: bool,
+    next: u64,
+}
+
+impl State {
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Begun { version, plan, commit } => {
+                self.begun = Some((version.clone(), plan.clone(), commit.clone()));
+            }
+            Record::Intent { key } => {
+                self.pending.insert(key.clone());
+            }
+            Record::Done { key, result } | Record::Settled { key, result } => {
+                self.pending.remove(key);
+                self.results.insert(key.clone(), result.clone());
+            }
+            Record::Promoting { .. } => self.promoting = true,
+            Record::Completed { .. } => self.completed = true,
+        }
+    }
+}
+
+/// An open ledger, held against every other process.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    clock: Clock,
+    tripwire: Tripwire,
+    inner: Mutex<(File, State)>,
+    torn: Option<PathBuf>,
+}
+
+/// Ends the process at a chosen record, as a power cut would: what crash tests pull.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tripwire {
+    /// Never.
+    #[default]
+    Off,
+    /// Kills the process (`SIGKILL`) as soon as the ledger holds so many records.
+    AfterRecords(u64),
+}
+
+impl Ledger {
+    /// Opens or begins the ledger at this path. A half-written last line, which a kill or a full disk
+    /// leaves, is set aside into a file beside it (see [`Ledger::torn`]) and cut off.
+    pub fn open(path: &Path, clock: Clock, tripwire: Tripwire) -> Result<Self, LedgerError> {
+        let io = |action, source| LedgerError::Io { action, path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| LedgerError::Io {
+                action: "create",
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|source| io("open", source))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(LedgerError::Held { path: path.to_owned() }),
+            Err(errno) => return Err(io("lock", errno.into())),
+        }
+        let mut bytes = Vec::new();
+        (&file).take(LIMIT + 1).read_to_end(&mut bytes).map_err(|source| io("read", source))?;
+        if bytes.len() as u64 > LIMIT {
+            return Err(LedgerError::TooLarge { path: path.to_owned() });
+        }
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let torn = if whole < bytes.len() {
+            let aside = path.with_extension(format!("torn-{whole}"));
+            fs::write(&aside, &bytes[whole..]).map_err(|source| LedgerError::Io {
+                action: "write",
+                path: aside.clone(),
+                source,
+            })?;
+            file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(|source| io("cut", source))?;
+            Some(aside)
+        } else {
+            None
+        };
+        let state = read(path, &bytes[..whole])?;
+        file.seek(SeekFrom::Start(whole as u64)).map_err(|source| io("read", source))?;
+        if let Some(folder) = path.parent() {
+            sync_folder(folder)?;
+        }
+        Ok(Self { path: path.to_owned(), clock, tripwire, inner: Mutex::new((file, state)), torn })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a half-written last line was set aside to, if there was one.
+    pub fn torn(&self) -> Option<&Path> {
+        self.torn.as_deref()
+    }
+
+    /// Writes one record and syncs it.
+    pub fn write(&self, record: Record) -> Result<(), LedgerError> {
+        let mut inner = self.lock();
+        let (file, state) = &mut *inner;
+        let io = |action, source| LedgerError::Io { action, path: self.path.clone(), source };
+        let line = Line { seq: state.next, at: self.clock.now().to_string(), record };
+        let mut text = serde_json::to_vec(&Document::new(document::LEDGER, &line))
+            .map_err(|error| io("write", error.into()))?;
+        text.push(b'\n');
+        let before = file.stream_position().map_err(|source| io("write", source))?;
+        if let Err(source) = file.write_all(&text).and_then(|()| file.sync_data()) {
+            // A full disk must not leave half a line before a whole one.
+            let _ = file.set_len(before);
+            let _ = file.seek(SeekFrom::Start(before));
+            return Err(io("write", source));
+        }
+        state.next += 1;
+        state.apply(&line.record);
+        if let Tripwire::AfterRecords(limit) = self.tripwire
+            && state.next >= limit
+        {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+        Ok(())
+    }
+
+    /// What a finished effect or a settled matter came to, if it is in the ledger.
+    pub fn result<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, LedgerError> {
+        let value = self.lock().1.results.get(key).cloned();
+        value
+            .map(|value| {
+                serde_json::from_value(value).map_err(|error| LedgerError::Result {
+                    path: self.path.clone(),
+                    key: key.to_owned(),
+                    reason: error.to_string(),
+                })
+            })
+            .transpose()
+    }
+
+    /// Whether an earlier run announced this effect and did not come to record its result.
+    pub fn interrupted(&self, key: &str) -> bool {
+        self.lock().1.pending.contains(key)
+    }
+
+    /// Announces an effect.
+    pub fn intent(&self, key: &str) -> Result<(), LedgerError> {
+        self.write(Record::Intent { key: key.to_owned() })
+    }
+
+    /// Records an effect's result.
+    pub fn done<T: Serialize>(&self, key: &str, result: &T) -> Result<(), LedgerError> {
+        self.write(Record::Done { key: key.to_owned(), result: self.value(key, result)? })
+    }
+
+    /// Settles a matter that has no effect outside.
+    pub fn settle<T: Serialize>(&self, key: &str, result: &T) -> Result<(), LedgerError> {
+        self.write(Record::Settled { key: key.to_owned(), result: self.value(key, result)? })
+    }
+
+    fn value<T: Serialize>(&self, key: &str, result: &T) -> Result<Value, LedgerError> {
+        serde_json::to_value(result).map_err(|error| LedgerError::Result {
+            path: self.path.clone(),
+            key: key.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// The version, plan and commit it was begun with.
+    pub fn begun(&self) -> Option<(String, Digest, String)> {
+        self.lock().1.begun.clone()
+    }
+
+    /// Whether tags were about to be written.
+    pub fn promoting(&self) -> bool {
+        self.lock().1.promoting
+    }
+
+    /// Whether all tags were written.
+    pub fn completed(&self) -> bool {
+        self.lock().1.completed
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, (File, State)> {
+        // A poisoned lock means a panic between write and apply; the file is still the truth.
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn read(path: &Path, bytes: &[u8]) -> Result<State, LedgerError> {
+    let mut state = State::default();
+    for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
+        if line.is_empty() {
+            continue;
+        }
+        let corrupt =
+            |reason: String| LedgerError::Corrupt { path: path.to_owned(), line: index + 1, reason };
+        let name: document::SchemaName =
+            serde_json::from_slice(line).map_err(|error| corrupt(error.to_string()))?;
+        if name.schema != document::LEDGER {
+            return Err(corrupt(format!("its schema is `{}`, not `{}`", name.schema, document::LEDGER)));
+        }
+        let line: Line = serde_json::from_slice(line).map_err(|error| corrupt(error.to_string()))?;
+        if line.seq != state.next {
+            return Err(corrupt(format!("its number is {}, not {}", line.seq, state.next)));
+        }
+        state.next += 1;
+        state.apply(&line.record);
+    }
+    Ok(state)
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), LedgerError> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| LedgerError::Io { action: "sync", path: folder.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> Result<Ledger, LedgerError> {
+        Ledger::open(path, Clock::Fixed(jiff::Timestamp::UNIX_EPOCH), Tripwire::Off)
+    }
+
+    #[test]
+    fn what_was_written_is_there_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/ledger.jsonl");
+        let ledger = open(&path).unwrap();
+        let plan = Digest::of(b"plan");
+        ledger
+            .write(Record::Begun { version: "1.0.0".into(), plan: plan.clone(), commit: "c".into() })
+            .unwrap();
+        ledger.intent("build a").unwrap();
+        ledger.done("build a", &vec![1, 2]).unwrap();
+        ledger.intent("tag a").unwrap();
+        drop(ledger);
+        let ledger = open(&path).unwrap();
+        assert_eq!(ledger.begun(), Some(("1.0.0".into(), plan, "c".into())));
+        assert_eq!(ledger.result::<Vec<u32>>("build a").unwrap(), Some(vec![1, 2]));
+        assert!(ledger.interrupted("tag a") && !ledger.interrupted("build a"));
+        assert!(ledger.result::<String>("build a").is_err());
+    }
+
+    #[test]
+    fn a_torn_last_line_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        let ledger = open(&path).unwrap();
+        ledger.intent("one").unwrap();
+        drop(ledger);
+        let whole = fs::read(&path).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"schema\":\"loadline/led").unwrap();
+        drop(file);
+        let ledger = open(&path).unwrap();
+        let aside = ledger.torn().unwrap().to_owned();
+        assert_eq!(fs::read(aside).unwrap(), b"{\"schema\":\"loadline/led");
+        ledger.done("one", &()).unwrap();
+        drop(ledger);
+        assert!(fs::read(&path).unwrap().starts_with(&whole));
+        assert!(open(&path).unwrap().result::<()>("one").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_bad_line_in_the_middle_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        let ledger = open(&path).unwrap();
+        ledger.intent("one").unwrap();
+        ledger.intent("two").unwrap();
+        drop(ledger);
+        let text = fs::read_to_string(&path).unwrap();
+        for (bad, line) in [
+            (text.replacen("intent", "intend", 1), 1),
+            (text.replace("\"seq\":1", "\"seq\":7"), 2),
+            (text.replacen("ledger/v1", "ledger/v9", 1), 1),
+        ] {
+            fs::write(&path, &bad).unwrap();
+            let error = open(&path).unwrap_err();
+            assert!(matches!(error, LedgerError::Corrupt { line: l, .. } if l == line), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), bad, "nothing is lost");
+        }
+    }
+
+    #[test]
+    fn only_one_release_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        let _held = open(&path).unwrap();
+        assert!(matches!(open(&path), Err(LedgerError::Held { .. })));
+    }
+}
