@@ -51,7 +51,7 @@ pub struct Release {
     pub tag_prefix: String,
 }
 
-fn default_tag_prefix() -> String {
+pub(super) fn default_tag_prefix() -> String {
     "v".to_owned()
 }
 
@@ -163,6 +163,16 @@ pub enum Builder {
     Assemble,
 }
 
+impl Builder {
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Buildx => "buildx",
+            Self::Assemble => "assemble",
+        }
+    }
+}
+
 /// One image of the set.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -203,11 +213,11 @@ pub struct Image {
     pub gate: Gate,
 }
 
-fn default_context() -> Utf8PathBuf {
+pub(super) fn default_context() -> Utf8PathBuf {
     Utf8PathBuf::from(".")
 }
 
-fn default_tags() -> Vec<String> {
+pub(super) fn default_tags() -> Vec<String> {
     vec!["{version}-{image}".to_owned()]
 }
 
