@@ -1,0 +1,156 @@
+//! What a release tells while it runs: one self-contained event per milestone.
+
+use loadline_core::{Digest, Platform, Verdict};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// The steps of a release, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// What can be known before anything is built.
+    Preflight,
+    /// The rules over the repository.
+    Check,
+    /// Every leg, pushed by digest.
+    Build,
+    /// Legs joined into indexes, by digest.
+    Merge,
+    /// A bill of materials for every leg and every index.
+    Sbom,
+    /// Statements signed and attached.
+    Attest,
+    /// Everything verified from the registry, as a consumer would.
+    Verify,
+    /// The scan reports against the policy.
+    Gate,
+    /// The verdict signed and attached.
+    Summary,
+    /// Tags for the whole set.
+    Promote,
+}
+
+impl Step {
+    /// All of them, in their order.
+    pub const ALL: &[Self] = &[
+        Self::Preflight,
+        Self::Check,
+        Self::Build,
+        Self::Merge,
+        Self::Sbom,
+        Self::Attest,
+        Self::Verify,
+        Self::Gate,
+        Self::Summary,
+        Self::Promote,
+    ];
+
+    /// Its name in documents and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Check => "check",
+            Self::Build => "build",
+            Self::Merge => "merge",
+            Self::Sbom => "sbom",
+            Self::Attest => "attest",
+            Self::Verify => "verify",
+            Self::Gate => "gate",
+            Self::Summary => "summary",
+            Self::Promote => "promote",
+        }
+    }
+}
+
+/// A milestone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The release begins, or is taken up again.
+    ReleaseBegun {
+        /// The version.
+        version: String,
+        /// The commit.
+        commit: String,
+        /// The images' names.
+        images: Vec<String>,
+        /// Whether an earlier run left a ledger.
+        resumed: bool,
+    },
+    /// A step begins.
+    StepBegun {
+        /// Which.
+        step: Step,
+        /// How many parts it has.
+        parts: usize,
+    },
+    /// A part of a step is done.
+    PartDone {
+        /// Which step.
+        step: Step,
+        /// Which part, in words.
+        part: String,
+        /// Whether it was there already and nothing was done.
+        unchanged: bool,
+    },
+    /// A step ended.
+    StepEnded {
+        /// Which.
+        step: Step,
+        /// What it came to.
+        verdict: Verdict,
+        /// How long it took, in milliseconds.
+        ms: u64,
+        /// How many requests it made.
+        requests: u64,
+    },
+    /// A leg is at the registry, by digest.
+    LegBuilt {
+        /// The image.
+        image: String,
+        /// The platform.
+        platform: Platform,
+        /// The manifest's digest.
+        #[schemars(with = "String")]
+        digest: Digest,
+    },
+    /// An index is at the registry, by digest.
+    IndexMerged {
+        /// The image.
+        image: String,
+        /// The index's digest.
+        #[schemars(with = "String")]
+        digest: Digest,
+    },
+    /// A tag points at a digest.
+    TagWritten {
+        /// The tag, with its repository.
+        reference: String,
+        /// What it points at.
+        #[schemars(with = "String")]
+        digest: Digest,
+        /// What it pointed at before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        previous: Option<Digest>,
+    },
+    /// The release ended.
+    ReleaseEnded {
+        /// What it came to.
+        verdict: Verdict,
+    },
+}
+
+/// Who listens. Called from wherever the release runs: it must not block for long.
+pub trait Listener: Send + Sync {
+    /// Takes an event in.
+    fn hear(&self, event: &Event);
+}
+
+/// Nobody listens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silence;
+
+impl Listener for Silence {
+    fn hear(&self, _: &Event) {}
+}
