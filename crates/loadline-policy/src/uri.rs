@@ -25,7 +25,8 @@ impl WorkflowUri {
                 (&location[..end], &location[end + 1..])
             }
         };
-        if path.is_empty() || reference.is_empty() || repository.split('/').any(str::is_empty) {
+        let whole = repository.split('/').count() >= 3 && !repository.split('/').any(str::is_empty);
+        if !whole || path.is_empty() || reference.is_empty() {
             return None;
         }
         Some(Self {
