@@ -1,1 +1,3 @@
-//! placeholder
+//! An embedded OCI registry.
+
+pub mod registry;
