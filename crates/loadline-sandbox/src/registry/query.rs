@@ -13,7 +13,7 @@ impl Query {
 
     /// The first parameter of this name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// All parameters of this name.
