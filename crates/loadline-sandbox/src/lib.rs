@@ -1,3 +1,23 @@
-//! An embedded OCI registry.
+//! An embedded OCI registry and a private Sigstore, for `--sandbox` and for tests.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use loadline_sandbox::{GitHubRun, Options, Sandbox};
+//!
+//! let sandbox = Sandbox::start(Options::new("target/sandbox")).await?;
+//! let run = GitHubRun::new("acme/widget", "refs/heads/main", &"0".repeat(40), ".github/workflows/build.yml");
+//! let token = sandbox.github_token(&run)?;
+//! # drop(token);
+//! sandbox.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
+mod data;
 pub mod registry;
+pub mod request_log;
+pub mod sandbox;
+pub mod sigstore;
+
+pub use sandbox::{Options, Ready, Sandbox, SandboxError};
+pub use sigstore::{GitHubRun, TokenRequest};
