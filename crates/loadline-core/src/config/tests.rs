@@ -118,7 +118,7 @@ fn reader_and_derived_shape_agree() {
 
 #[test]
 fn reader_and_schema_know_the_same_keys() {
-    let schema = json_schema();
+    let schema = json_schema().to_value();
     // A key that is nearest to none makes the reader list the ones it knows.
     let tables = [
         ("", with("\n[release]", "zzzzzzzzzzzz = 1\n[release]")),
