@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use loadline_core::proof::{Claim, Identity};
+use jiff::Timestamp;
+use loadline_core::proof::{Claim, Identity, SigningTime};
 use sigstore_crypto::x509::FulcioCiClaims;
-use sigstore_types::DerCertificate;
 use sigstore_types::bundle::VerificationMaterialContent;
+use sigstore_types::{Bundle, DerCertificate, MediaType};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::Utf8StringRef;
@@ -14,6 +15,7 @@ use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::trust::TrustRoot;
 use crate::verify::error::VerifyError;
 
 const ORGANISATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
@@ -29,28 +31,65 @@ pub(crate) struct Leaf {
     pub(crate) authority: String,
     pub(crate) subject: String,
     pub(crate) has_sct: bool,
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// Reads the leaf.
 pub(crate) fn leaf(der: &DerCertificate) -> Result<Leaf, VerifyError> {
     let certificate = parse(der)?;
+    let validity = &certificate.tbs_certificate.validity;
+    let time = |time: &x509_cert::time::Time| Timestamp::try_from(time.to_system_time()).ok();
     let extensions = certificate.tbs_certificate.extensions.as_deref().unwrap_or(&[]);
     Ok(Leaf {
         authority: organisation(&certificate).unwrap_or_default(),
         subject: subject(&certificate)?,
         has_sct: extensions.iter().any(|extension| extension.extn_id == SCT_LIST),
+        from: time(&validity.not_before),
+        until: time(&validity.not_after),
     })
 }
 
-/// Refuses a chain that holds a self-issued certificate beyond the leaf, or a leaf that is one.
-pub(crate) fn refuse_roots(material: &VerificationMaterialContent) -> Result<(), VerifyError> {
-    let VerificationMaterialContent::X509CertificateChain { certificates } = material else {
+impl Leaf {
+    /// Refuses a time of signing at which it was not valid.
+    pub(crate) fn check_times(&self, times: &[SigningTime]) -> Result<(), VerifyError> {
+        let words = |time: Option<Timestamp>| time.map_or_else(|| "ever".to_owned(), |time| time.to_string());
+        let outside = |at: &Timestamp| {
+            self.from.is_none_or(|from| *at < from) || self.until.is_none_or(|until| *at > until)
+        };
+        match times.iter().map(|time| time.at).find(outside) {
+            Some(time) => {
+                Err(VerifyError::CertificateTime { time, from: words(self.from), until: words(self.until) })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a chain that brings a root certificate.
+///
+/// Signers must not include one (`sigstore_bundle.proto`, `VerificationMaterial`). Bundles of version 0.1
+/// were written before that was said, npm's among them: there a root that is the trust root's own, byte
+/// for byte, is passed over, because it adds nothing.
+pub(crate) fn refuse_roots(bundle: &Bundle, root: &TrustRoot) -> Result<(), VerifyError> {
+    let VerificationMaterialContent::X509CertificateChain { certificates } =
+        &bundle.verification_material.content
+    else {
         return Ok(());
     };
-    for entry in certificates {
+    let known = |der: &DerCertificate| {
+        root.library()
+            .certificate_authorities
+            .iter()
+            .flat_map(|authority| &authority.cert_chain.certificates)
+            .any(|trusted| trusted.raw_bytes == *der)
+    };
+    for (position, entry) in certificates.iter().enumerate() {
         let certificate = parse(&entry.raw_bytes)?;
         let tbs = &certificate.tbs_certificate;
-        if tbs.subject == tbs.issuer {
+        let superfluous =
+            position > 0 && bundle.media_type == MediaType::Bundle0_1 && known(&entry.raw_bytes);
+        if tbs.subject == tbs.issuer && !superfluous {
             return Err(VerifyError::ChainHasRoot { subject: tbs.subject.to_string() });
         }
     }

@@ -12,9 +12,8 @@ pub(crate) fn translate(error: Error, root: &TrustRoot) -> VerifyError {
         Error::TransparencyLog(error) => log(error),
         Error::Timestamp(error) => timestamp(error),
         Error::SignatureInvalid(reason) => VerifyError::Signature { reason },
-        Error::ArtifactMismatch(reason) => {
-            VerifyError::SubjectMismatch { expected: "the artifact given".to_owned(), found: reason }
-        }
+        // That the content is about the artifact has been seen to before; what is left is the log entry.
+        Error::ArtifactMismatch(reason) => VerifyError::LogEntryMismatch { reason },
         Error::UnsupportedArtifact(reason) => VerifyError::ArtifactForm { reason },
         Error::InvalidBundle(reason) => VerifyError::Malformed { reason },
         Error::UnsupportedBundle(reason) => VerifyError::Unsupported { reason },
@@ -61,6 +60,9 @@ fn bundle(error: sigstore_bundle::Error, root: &TrustRoot) -> VerifyError {
     match error {
         Bundle::MissingInclusionProof(_) => VerifyError::InclusionProofMissing,
         Bundle::MissingInclusionPromise(_) => VerifyError::InclusionPromiseMissing,
+        Bundle::MissingCheckpoint | Bundle::LogIndexOutOfRange { .. } | Bundle::CheckpointRootMismatch => {
+            VerifyError::LogProof { reason: error.to_string() }
+        }
         Bundle::MissingSigningTimeEvidence | Bundle::MissingTimestamp => VerifyError::TimestampMissing {
             reason: format!("it carries nothing that {} could vouch for", root.name()),
         },

@@ -6,6 +6,7 @@ mod error;
 mod key;
 mod library;
 mod log;
+mod message;
 mod statement;
 mod times;
 
@@ -73,8 +74,8 @@ impl Verifier {
             .signing_certificate()
             .ok_or_else(|| VerifyError::Malformed { reason: "it has no certificate".to_owned() })?;
         let leaf = certificate::leaf(der)?;
-        certificate::refuse_roots(material)?;
         let root = self.roots.for_authority(&leaf.authority)?;
+        certificate::refuse_roots(&bundle, root)?;
         let entry = log::entry(&bundle, root)?;
         let timestamps = times::check_timestamps(&bundle)?;
         if !root.has_logs() && timestamps == 0 {
@@ -93,10 +94,18 @@ impl Verifier {
         if !root.has_certificate_logs() {
             policy = policy.skip_sct();
         }
-        let (result, content) = check(&bundle, expected, root, &policy)?;
-
+        let (result, content) = match check(&bundle, expected, root, &policy) {
+            Err(VerifyError::Certificate { reason }) => {
+                // The library does not tell an expired certificate from a foreign one.
+                let log = entry.and_then(|entry| log::proof(entry, root).ok());
+                times::verified(&bundle, log.as_ref(), root).and_then(|times| leaf.check_times(&times))?;
+                return Err(VerifyError::Certificate { reason });
+            }
+            other => other?,
+        };
         let log = entry.map(|entry| log::proof(entry, root)).transpose()?;
         let times = times::verified(&bundle, log.as_ref(), root)?;
+        leaf.check_times(&times)?;
         if !result.certificate_verified() || times.is_empty() {
             return Err(VerifyError::TimestampMissing {
                 reason: "no time of signing was verified".to_owned(),
@@ -201,17 +210,21 @@ fn check(
             let content = statement.content(envelope.payload.as_bytes())?;
             Ok((result, content))
         }
-        SignatureContent::MessageSignature(_) => {
-            let (digest, result) = match expected {
-                Expected::Bytes(bytes) => (Digest::of(bytes), run(Artifact::from_blob(bytes))?),
-                Expected::Digest(digest) => {
-                    (digest.clone(), run(Artifact::from_digest(library_digest(digest)?))?)
-                }
-                Expected::OneOf(digests) => {
-                    one_of(digests, |digest| run(Artifact::from_digest(library_digest(digest)?)))?
-                }
+        SignatureContent::MessageSignature(signature) => {
+            let from_digest = |digest: &Digest| {
+                message::signs(signature, digest)?;
+                run(Artifact::from_digest(library_digest(digest)?))
             };
-            Ok((result, message(&digest)?))
+            let (digest, result) = match expected {
+                Expected::Bytes(bytes) => {
+                    let digest = Digest::of(bytes);
+                    message::signs(signature, &digest)?;
+                    (digest, run(Artifact::from_blob(bytes))?)
+                }
+                Expected::Digest(digest) => (digest.clone(), from_digest(digest)?),
+                Expected::OneOf(digests) => one_of(digests, from_digest)?,
+            };
+            Ok((result, message::content(&digest)?))
         }
         _ => Err(VerifyError::Unsupported { reason: "its content is of an unknown kind".to_owned() }),
     }
@@ -259,18 +272,9 @@ fn signature_alone(bundle: &Bundle, expected: Expected<'_>, key: &PublicKey) -> 
                 Expected::Digest(digest) => prehashed(digest).map(|()| digest.clone())?,
                 Expected::OneOf(digests) => one_of(digests, prehashed)?.0,
             };
-            message(&digest)
+            message::content(&digest)
         }
         _ => Err(VerifyError::Unsupported { reason: "its content is of an unknown kind".to_owned() }),
-    }
-}
-
-fn message(digest: &Digest) -> Result<Content, VerifyError> {
-    match digest.algorithm() {
-        Algorithm::Sha256 => Ok(Content::Message { sha256: digest.hex().to_owned() }),
-        Algorithm::Sha512 => Err(VerifyError::ArtifactForm {
-            reason: "a signature over an artifact is verified by its SHA-256 digest".to_owned(),
-        }),
     }
 }
 

@@ -32,8 +32,17 @@ pub(crate) fn verified(
     log: Option<&LogProof>,
     root: &TrustRoot,
 ) -> Result<Vec<SigningTime>, VerifyError> {
-    let mut times = Vec::new();
+    let mut times = authorities(bundle, root)?;
+    if let Some(at) = log.and_then(|log| log.integrated_time) {
+        times.push(SigningTime { at, by: TimeSource::Log });
+    }
+    Ok(times)
+}
+
+/// The times that timestamp authorities vouch for.
+pub(crate) fn authorities(bundle: &Bundle, root: &TrustRoot) -> Result<Vec<SigningTime>, VerifyError> {
     let signature = signature(&bundle.content)?;
+    let mut times = Vec::new();
     for timestamp in &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps {
         let mut reason = "the trust root has no timestamp authority".to_owned();
         let mut found = None;
@@ -51,9 +60,6 @@ pub(crate) fn verified(
             }
         }
         times.push(found.ok_or(VerifyError::Timestamp { reason })?);
-    }
-    if let Some(at) = log.and_then(|log| log.integrated_time) {
-        times.push(SigningTime { at, by: TimeSource::Log });
     }
     Ok(times)
 }
