@@ -39,6 +39,25 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), RegistryErrorKind> 
     place(path, |file| file.write_all(bytes).map_err(writing(path)))
 }
 
+/// Writes a file that never changes once it is there, even where several write it at once.
+pub(super) fn write_once(path: &Path, bytes: &[u8]) -> Result<(), RegistryErrorKind> {
+    let part = part_of(path);
+    write(&part, bytes)?;
+    let linked = fs::hard_link(&part, path);
+    let _ = fs::remove_file(&part);
+    let linked = match linked {
+        // A file system without hard links.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            File::create_new(path).and_then(|mut file| file.write_all(bytes))
+        }
+        other => other,
+    };
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(writing(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Copies a file whole, digest and size checked on the way.
 pub(super) fn copy(from: &Path, to: &Path, digest: &Digest, size: u64) -> Result<(), RegistryErrorKind> {
     let mut source = File::open(from).map_err(io_at(from))?;

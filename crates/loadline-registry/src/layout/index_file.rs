@@ -85,7 +85,8 @@ pub(super) fn prepare(layout: &Layout) -> Result<(), RegistryErrorKind> {
         let message = "the directory is neither empty nor an image layout".to_owned();
         return Err(RegistryErrorKind::Unsupported { message });
     }
-    files::write(&marker, format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}").as_bytes())
+    // Never replaced: the lock is on this very file.
+    files::write_once(&marker, format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}").as_bytes())
 }
 
 fn empty() -> ImageIndex {
