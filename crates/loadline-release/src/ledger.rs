@@ -122,7 +122,7 @@ struct Line {
 
 #[derive(Debug, Default)]
 struct State {
-    begun: Option<(String, Digest, String)>,
+    begun: Option<Begun>,
     results: BTreeMap<String, Value>,
     pending: BTreeSet<String>,
     promoting: bool,
@@ -130,11 +130,29 @@ struct State {
     next: u64,
 }
 
+/// How a release began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The version.
+    pub version: String,
+    /// The digest of the plan.
+    pub plan: Digest,
+    /// The commit.
+    pub commit: String,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
 impl State {
-    fn apply(&mut self, record: &Record) {
+    fn apply(&mut self, at: &str, record: &Record) {
         match record {
             Record::Begun { version, plan, commit } => {
-                self.begun = Some((version.clone(), plan.clone(), commit.clone()));
+                self.begun = Some(Begun {
+                    version: version.clone(),
+                    plan: plan.clone(),
+                    commit: commit.clone(),
+                    at: at.to_owned(),
+                });
             }
             Record::Intent { key } => {
                 self.pending.insert(key.clone());
@@ -157,6 +175,7 @@ pub struct Ledger {
     tripwire: Tripwire,
     inner: Mutex<(File, State)>,
     torn: Option<PathBuf>,
+    resumed: bool,
 }
 
 /// Ends the process at a chosen record, as a power cut would: what crash tests pull.
@@ -216,7 +235,8 @@ impl Ledger {
         if let Some(folder) = path.parent() {
             sync_folder(folder)?;
         }
-        Ok(Self { path: path.to_owned(), clock, tripwire, inner: Mutex::new((file, state)), torn })
+        let resumed = state.begun.is_some();
+        Ok(Self { path: path.to_owned(), clock, tripwire, inner: Mutex::new((file, state)), torn, resumed })
     }
 
     /// Where it is.
@@ -246,7 +266,7 @@ impl Ledger {
             return Err(io("write", source));
         }
         state.next += 1;
-        state.apply(&line.record);
+        state.apply(&line.at, &line.record);
         if let Tripwire::AfterRecords(limit) = self.tripwire
             && state.next >= limit
         {
@@ -297,9 +317,14 @@ impl Ledger {
         })
     }
 
-    /// The version, plan and commit it was begun with.
-    pub fn begun(&self) -> Option<(String, Digest, String)> {
+    /// How the release began, if it has.
+    pub fn begun(&self) -> Option<Begun> {
         self.lock().1.begun.clone()
+    }
+
+    /// Whether an earlier run had begun it when it was opened.
+    pub fn resumed(&self) -> bool {
+        self.resumed
     }
 
     /// Whether tags were about to be written.
@@ -336,7 +361,7 @@ fn read(path: &Path, bytes: &[u8]) -> Result<State, LedgerError> {
             return Err(corrupt(format!("its number is {}, not {}", line.seq, state.next)));
         }
         state.next += 1;
-        state.apply(&line.record);
+        state.apply(&line.at, &line.record);
     }
     Ok(state)
 }
@@ -370,7 +395,10 @@ mod tests {
         ledger.intent("tag a").unwrap();
         drop(ledger);
         let ledger = open(&path).unwrap();
-        assert_eq!(ledger.begun(), Some(("1.0.0".into(), plan, "c".into())));
+        let begun = ledger.begun().unwrap();
+        assert_eq!((begun.version.as_str(), begun.plan, begun.commit.as_str()), ("1.0.0", plan, "c"));
+        assert_eq!(begun.at, "1970-01-01T00:00:00Z");
+        assert!(ledger.resumed());
         assert_eq!(ledger.result::<Vec<u32>>("build a").unwrap(), Some(vec![1, 2]));
         assert!(ledger.interrupted("tag a") && !ledger.interrupted("build a"));
         assert!(ledger.result::<String>("build a").is_err());

@@ -1,7 +1,23 @@
 //! One release: the plan, the ledger, the steps in their order, promotion.
+//!
+//! [`plan::Plan`] says what is going to happen; [`release::Release`] makes it happen, step by step, each
+//! effect announced in the [`ledger`] before and recorded after; [`document::ReleaseDocument`] says what
+//! came of it. Nothing is tagged before the whole set is built, attested, verified and gated.
 
+pub mod codes;
+pub mod document;
+mod effect;
+mod error;
 pub mod event;
 pub mod git;
 pub mod ledger;
+pub mod leg;
 pub mod plan;
+pub mod promote;
+pub mod release;
+mod statement;
+mod steps;
 pub mod store;
+
+pub use codes::CODES;
+pub use error::{Ended, ReleaseError};

@@ -1,1 +1,51 @@
-//! placeholder
+//! The command line of loadline: arguments in, rendering out.
+//!
+//! Nothing is decided here: each verb reads its arguments, calls the rooms below, renders what they say
+//! and turns the verdict into an exit code.
+
+mod cli;
+pub mod codes;
+mod exit;
+mod render;
+mod session;
+mod setup;
+mod verbs;
+mod world;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches};
+
+pub use exit::Exit;
+pub use verbs::schema::documents;
+pub use world::World;
+
+/// The whole command line, for the reference, the man page and completions.
+pub fn command() -> clap::Command {
+    cli::Cli::command()
+}
+
+/// Runs one command line, program name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &World) -> Exit {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return refuse(&error, world),
+    };
+    match cli::Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli.verb.run(world),
+        Err(error) => refuse(&error, world),
+    }
+}
+
+/// Help and version go to standard output and are no error; everything else is.
+fn refuse(error: &clap::Error, world: &World) -> Exit {
+    if error.use_stderr() {
+        let text = error.render();
+        world.tell(&if world.colour_err() { text.ansi().to_string() } else { text.to_string() });
+        Exit::Usage
+    } else {
+        let text = error.render();
+        world.print(&if world.colour_out() { text.ansi().to_string() } else { text.to_string() });
+        Exit::Pass
+    }
+}

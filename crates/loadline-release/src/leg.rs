@@ -1,0 +1,41 @@
+//! One leg's record: what was built for one platform, enough to go on from it on another machine.
+
+use loadline_core::{Digest, Platform};
+use loadline_registry::Descriptor;
+use serde::{Deserialize, Serialize};
+
+/// What came out of building one image for one platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// The image.
+    pub image: String,
+    /// The platform.
+    pub platform: Platform,
+    /// The manifest, as an index entry.
+    pub manifest: Descriptor,
+    /// The configuration's digest.
+    pub config: Digest,
+    /// The uncompressed layers' digests, base first.
+    pub diff_ids: Vec<Digest>,
+    /// What went in besides the commit.
+    pub materials: Vec<Material>,
+}
+
+/// Something that went into a build, by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Material {
+    /// What it is to the build: `dockerfile`, `context`, `base`.
+    pub name: String,
+    /// Where it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl Leg {
+    /// The leg in words: `daemon linux/arm64`.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.image, self.platform)
+    }
+}

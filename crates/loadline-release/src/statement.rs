@@ -1,0 +1,113 @@
+//! Statements of a release: made once, saved beside the ledger, signed once, attached where they belong.
+
+use loadline_core::statement::Statement;
+use loadline_core::{Digest, Finding};
+use loadline_evidence::Evidence;
+use loadline_registry::Descriptor;
+use serde::Serialize;
+
+use crate::codes::SIGNING_INTERRUPTED;
+use crate::error::ReleaseError;
+use crate::plan::PlannedImage;
+use crate::release::Release;
+use crate::store::Kind;
+
+/// A statement that is settled: what it is called, its bytes, and what it hangs on.
+#[derive(Debug, Clone)]
+pub(crate) struct Settled {
+    /// What it is, in words and in the ledger: `cyclonedx daemon linux/arm64`.
+    pub(crate) name: String,
+    /// The predicate's type.
+    pub(crate) predicate_type: &'static str,
+    /// The digest of its bytes.
+    pub(crate) digest: Digest,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// What it hangs on.
+    pub(crate) subjects: Vec<Descriptor>,
+}
+
+impl Release<'_> {
+    /// The statement of this name: as an earlier run saved it, else made now and saved.
+    pub(crate) fn settle<P: Serialize>(
+        &self,
+        name: String,
+        predicate_type: &'static str,
+        subjects: Vec<Descriptor>,
+        make: impl FnOnce() -> Result<Statement<P>, ReleaseError>,
+    ) -> Result<Settled, ReleaseError> {
+        let key = format!("statement {name}");
+        if let Some(digest) = self.ledger.result::<Digest>(&key)?
+            && let Some(bytes) = self.store.load_statement(&digest)?
+        {
+            return Ok(Settled { name, predicate_type, digest, bytes, subjects });
+        }
+        let bytes = serde_json::to_vec(&make()?)
+            .map_err(|source| ReleaseError::Json { what: "a statement", source })?;
+        let digest = self.store.save_statement(&bytes)?;
+        self.ledger.settle(&key, &digest)?;
+        Ok(Settled { name, predicate_type, digest, bytes, subjects })
+    }
+
+    /// Whether the ledger and the folder beside it have the statement of this name.
+    pub(crate) fn is_settled(&self, name: &str) -> Result<bool, ReleaseError> {
+        match self.ledger.result::<Digest>(&format!("statement {name}"))? {
+            Some(digest) => Ok(self.store.load_statement(&digest)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Signs a statement, unless its bundle is there; a note where an earlier run was ended while it signed.
+    pub(crate) async fn sign(&self, statement: &Settled) -> Result<(Vec<u8>, Option<Finding>), ReleaseError> {
+        let key = format!("sign {}", statement.digest);
+        if let Some(bundle) = self.store.load(Kind::Bundle, &statement.digest)? {
+            // The bundle was saved, the record of it perhaps not.
+            if self.ledger.result::<Digest>(&key)?.is_none() {
+                self.ledger.done(&key, &Digest::of(&bundle))?;
+            }
+            return Ok((bundle, None));
+        }
+        let note = self.ledger.interrupted(&key).then(|| {
+            Finding::note(
+                &SIGNING_INTERRUPTED,
+                format!("{} is signed again: an earlier run was ended while it signed", statement.name),
+            )
+            .about(&statement.digest)
+        });
+        self.ledger.intent(&key)?;
+        let bundle = self
+            .signer
+            .sign_statement(&statement.bytes)
+            .await
+            .map_err(|source| ReleaseError::Sign { statement: statement.name.clone(), source })?;
+        self.store.save(Kind::Bundle, &statement.digest, &bundle)?;
+        self.ledger.done(&key, &Digest::of(&bundle))?;
+        Ok((bundle, note))
+    }
+
+    /// Hangs a signed statement on all its subjects in all the image's repositories. Whether all was there.
+    pub(crate) async fn attach(
+        &self,
+        image: &PlannedImage,
+        statement: &Settled,
+        bundle: &[u8],
+    ) -> Result<bool, ReleaseError> {
+        let created = self.began_at();
+        let evidence = Evidence { bundle, predicate_type: statement.predicate_type, created: &created };
+        let mut unchanged = true;
+        for (repository, name) in self.repositories(image).iter().zip(&image.repositories) {
+            for subject in &statement.subjects {
+                let json = |source| ReleaseError::Json { what: "the manifest around a bundle", source };
+                let digest = Digest::of(evidence.manifest(subject).map_err(json)?);
+                let key = format!("attach {name}@{} {}", subject.digest, statement.digest);
+                let push = async {
+                    evidence.push_blobs(repository).await?;
+                    evidence.attach(repository, subject).await?;
+                    Ok(())
+                };
+                unchanged &= self.ensure_manifest(&key, repository, &digest, push).await?;
+            }
+        }
+        Ok(unchanged)
+    }
+}

@@ -1,0 +1,47 @@
+//! What only the command line can find out.
+
+use loadline_core::Code;
+
+/// git could not say what is released.
+pub static CHECKOUT_UNKNOWN: Code = Code::new(
+    "checkout-unknown",
+    "git could not say which commit is released",
+    "A release names the commit that it was built from, so it runs inside a git checkout with at least one \
+     commit. The message says what git answered.",
+);
+
+/// There is nobody to sign.
+pub static SIGNER_UNKNOWN: Code = Code::new(
+    "signer-unknown",
+    "there is no identity to sign with",
+    "Keyless signing needs an identity token: under GitHub Actions give the job `id-token: write`; elsewhere \
+     put a token into SIGSTORE_ID_TOKEN. To try everything without an account, use `--sandbox`.",
+);
+
+/// The sandbox could not be started.
+pub static SANDBOX_FAILED: Code = Code::new(
+    "sandbox-failed",
+    "the sandbox could not be started",
+    "The embedded registry and Sigstore keep their data and port in one folder and take them up again. The \
+     message says what stood in the way: a port that something else holds, a folder that cannot be written, \
+     data of a newer version.",
+);
+
+/// Whose signatures are believed could not be read.
+pub static TRUST_ROOT_UNREADABLE: Code = Code::new(
+    "trust-root-unreadable",
+    "the trust root or signing config could not be read",
+    "Without a trust root nothing can be verified, and without a signing config nothing signed. The message \
+     names the file and what is wrong with it.",
+);
+
+/// The HTTP client could not be made.
+pub static HTTP_UNAVAILABLE: Code = Code::new(
+    "http-unavailable",
+    "no HTTP client could be made",
+    "A proxy's address or a file of certificate authorities is wrong; the message says which.",
+);
+
+/// All codes of this room.
+pub static CODES: &[&Code] =
+    &[&CHECKOUT_UNKNOWN, &SIGNER_UNKNOWN, &SANDBOX_FAILED, &TRUST_ROOT_UNREADABLE, &HTTP_UNAVAILABLE];

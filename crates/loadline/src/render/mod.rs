@@ -1,0 +1,5 @@
+//! What is shown: progress while something runs, and what came of it.
+
+pub(crate) mod outcome;
+pub(crate) mod progress;
+pub(crate) mod release;

@@ -1,0 +1,8 @@
+//! The verbs, one a file.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod release;
+pub(crate) mod sandbox;
+pub(crate) mod schema;
+pub(crate) mod verify;

@@ -1,0 +1,316 @@
+//! `loadline release`: the whole set, from Dockerfiles to tags.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use loadline_core::config::{ReleaseVersion, VersionSource};
+use loadline_core::document::{self, Document};
+use loadline_core::{Failure, Outcome};
+use loadline_evidence::demanded;
+use loadline_evidence::provenance::Workflow;
+use loadline_registry::{Client, Http, HttpOptions, Options};
+use loadline_release::codes::LEDGER_UNUSABLE;
+use loadline_release::git::Checkout;
+use loadline_release::ledger::{Ledger, Tripwire};
+use loadline_release::plan::{Plan, PlanInput};
+use loadline_release::release::{Release, Report};
+use loadline_release::store::Store;
+use loadline_report::Format;
+use loadline_sigstore::{Signer, TrustRoots, Verifier};
+
+use crate::codes::CHECKOUT_UNKNOWN;
+use crate::exit::Exit;
+use crate::render::outcome::{fail, show};
+use crate::render::progress::Progress;
+use crate::render::release::human;
+use crate::session::{Configured, configure, wait};
+use crate::setup::{self, SandboxSession};
+use crate::world::World;
+
+/// Build, prove, verify and gate the whole set, then give it its tags
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
+    config: Option<Utf8PathBuf>,
+    /// Everything on this machine: an embedded registry and a private Sigstore stand in for the real ones.
+    #[arg(long)]
+    sandbox: bool,
+    /// The version, such as 1.2.3. Without it: --tag, else the version tag at HEAD.
+    #[arg(long, value_name = "V", conflicts_with = "tag")]
+    version: Option<String>,
+    /// The git tag that names the version, such as v1.2.3.
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    plan: bool,
+    /// The ledger of this release.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Who is believed: a trusted root file of a private Sigstore.
+    #[arg(long, value_name = "FILE", conflicts_with = "sandbox")]
+    trusted_root: Option<PathBuf>,
+    /// Where to sign: a signing config file of a private Sigstore.
+    #[arg(long, value_name = "FILE", conflicts_with = "sandbox", requires = "trusted_root")]
+    signing_config: Option<PathBuf>,
+    /// How to show what came of it.
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    format: Format,
+    /// Write milestones as JSON Lines to a file, or `-` for standard error.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Show nothing while it runs.
+    #[arg(long, short)]
+    quiet: bool,
+    /// Rehearse a crash: kill this process when the ledger holds so many records.
+    #[arg(long, value_name = "N", hide = true, requires = "sandbox")]
+    kill_after_record: Option<u64>,
+}
+
+pub(crate) fn run(args: Args, world: &World) -> Exit {
+    let configured = match configure(world, args.config.as_deref(), args.format) {
+        Ok(configured) => configured,
+        Err(exit) => return exit,
+    };
+    let checkout = match Checkout::read(configured.root.as_std_path(), &world.environment) {
+        Ok(checkout) => checkout,
+        Err(error) => {
+            let failure = Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is released: {error}"))
+                .help("run inside a git checkout with at least one commit");
+            return fail(world, failure, args.format);
+        }
+    };
+    let version = match version(&args, &configured, &checkout) {
+        Ok(version) => version,
+        Err(message) => {
+            world.tell(&format!("error: {message}"));
+            return Exit::Usage;
+        }
+    };
+    match wait(world, release(&args, world, &configured, &checkout, &version)) {
+        Ok(Ok(exit)) | Ok(Err(exit)) | Err(exit) => exit,
+    }
+}
+
+/// The version: given, or that of the tag given, or of the tag at HEAD; in the sandbox, of the commit.
+fn version(args: &Args, configured: &Configured, checkout: &Checkout) -> Result<ReleaseVersion, String> {
+    let release = &configured.loaded.config.release;
+    let text = |error: loadline_core::config::VersionError| error.to_string();
+    if let Some(version) = &args.version {
+        return ReleaseVersion::semantic(version).map_err(text);
+    }
+    if let Some(tag) = &args.tag {
+        return ReleaseVersion::from_tag(tag, &release.tag_prefix).map_err(text);
+    }
+    if release.version == VersionSource::Commit {
+        return ReleaseVersion::commit(&checkout.commit).map_err(text);
+    }
+    if args.sandbox {
+        return ReleaseVersion::semantic(&development(checkout)).map_err(text);
+    }
+    match checkout.version_tag(&release.tag_prefix) {
+        Some(tag) => ReleaseVersion::from_tag(tag, &release.tag_prefix).map_err(text),
+        None => Err(format!(
+            "no version: HEAD has no tag `{}1.2.3`; name it with --version or --tag",
+            release.tag_prefix
+        )),
+    }
+}
+
+/// A version for each content: the commit, and the digest of what is not committed.
+fn development(checkout: &Checkout) -> String {
+    // Identifiers of digits alone must not begin with 0 (semver.org, item 9), and some commits do.
+    let identifier = |hex: &str| {
+        let digits = hex.bytes().all(|b| b.is_ascii_digit());
+        if digits && hex.starts_with('0') { format!("g{hex}") } else { hex.to_owned() }
+    };
+    let commit = identifier(checkout.short());
+    match &checkout.dirty {
+        None => format!("0.0.0-dev.{commit}"),
+        Some(dirty) => format!("0.0.0-dev.{commit}.{}", identifier(dirty.short())),
+    }
+}
+
+async fn release(
+    args: &Args,
+    world: &World,
+    configured: &Configured,
+    checkout: &Checkout,
+    version: &ReleaseVersion,
+) -> Result<Exit, Exit> {
+    let format = args.format;
+    let config = &configured.loaded.config;
+    let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
+    let sandbox = match args.sandbox && !args.plan {
+        true => Some(SandboxSession::open(world, configured.root.as_std_path()).await.map_err(|failure| fail(world, failure, format))?),
+        false => None,
+    };
+    let plan = plan(args, world, configured, checkout, version, sandbox.as_ref())?;
+    if args.plan {
+        return Ok(show_plan(world, &plan, format));
+    }
+
+    let issuer = sandbox.as_ref().map(|sandbox| sandbox.ready().issuer.clone());
+    let usage = |error: demanded::DemandedError| {
+        world.tell(&format!("error: {error}"));
+        Exit::Usage
+    };
+    let policy = demanded::policy(&config.verify, &config.release.source, issuer.as_deref()).map_err(usage)?;
+    let predicate_types = demanded::predicate_types(&config.verify).map_err(usage)?;
+
+    let parts = match &sandbox {
+        Some(sandbox) => setup::in_sandbox(sandbox, config, &plan, &http),
+        None => setup::in_the_world(world, &http, args.trusted_root.as_deref(), args.signing_config.as_deref()),
+    };
+    let parts = parts.map_err(|failure| fail(world, failure, format))?;
+
+    let folder = ledger_folder(args, configured, sandbox.as_ref(), &plan);
+    let path = args.ledger.clone().map_or_else(|| folder.join("ledger.jsonl"), |file| world.folder.join(file));
+    let tripwire = args.kill_after_record.map_or(Tripwire::Off, Tripwire::AfterRecords);
+    let ledger = Ledger::open(&path, world.clock, tripwire).map_err(|error| {
+        let failure = Failure::new(&LEDGER_UNUSABLE, error.to_string()).help("mend or move the file, then run again");
+        fail(world, failure, format)
+    })?;
+    let events = open_events(world, args.events.as_deref())?;
+    let beside = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let progress = Progress::new(world, args.quiet, events);
+    let client = Client::new(
+        http.clone(),
+        Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() },
+    );
+    let report = Release {
+        config,
+        root: configured.root.as_std_path(),
+        plan: &plan,
+        ledger,
+        store: Store::new(&beside),
+        scratch: &beside.join("layout"),
+        client,
+        signer: Arc::new(parts.signer),
+        verifier: Arc::new(parts.verifier),
+        policy: &policy,
+        predicate_types: &predicate_types,
+        workflow: parts.workflow.as_ref(),
+        builder_id: &parts.builder_id,
+        environment: &world.environment,
+        clock: world.clock,
+        listener: &progress,
+    }
+    .run()
+    .await;
+    progress.clear();
+    if let Some(sandbox) = sandbox {
+        sandbox.close().await;
+    }
+    Ok(show_report(world, &report, format, &configured.root, &path))
+}
+
+fn plan(
+    args: &Args,
+    world: &World,
+    configured: &Configured,
+    checkout: &Checkout,
+    version: &ReleaseVersion,
+    sandbox: Option<&SandboxSession>,
+) -> Result<Plan, Exit> {
+    let epoch = match world.environment.get("SOURCE_DATE_EPOCH").map(str::parse::<i64>) {
+        None => 0,
+        Some(Ok(epoch)) if epoch >= 0 => epoch,
+        Some(_) => {
+            world.tell("error: SOURCE_DATE_EPOCH is not a number of seconds since 1970");
+            return Err(Exit::Usage);
+        }
+    };
+    let input = PlanInput {
+        config: &configured.loaded.config,
+        config_text: configured.loaded.text().as_bytes(),
+        version,
+        checkout,
+        git_ref: git_ref(args, configured, checkout),
+        source_date_epoch: epoch,
+        stand_in: sandbox.map(|sandbox| sandbox.ready().registry.as_str()),
+    };
+    Plan::make(&input).map_err(|error| {
+        world.tell(&format!("error: {error}"));
+        Exit::Usage
+    })
+}
+
+/// The ref that is built: the tag that names the version, else the branch.
+fn git_ref(args: &Args, configured: &Configured, checkout: &Checkout) -> Option<String> {
+    let prefix = &configured.loaded.config.release.tag_prefix;
+    let tag = args.tag.as_deref().or_else(|| checkout.version_tag(prefix));
+    tag.map(|tag| format!("refs/tags/{tag}"))
+        .or_else(|| checkout.branch.as_ref().map(|branch| format!("refs/heads/{branch}")))
+}
+
+/// The folder of this version's ledger: in the sandbox its own, else beside the configuration.
+fn ledger_folder(args: &Args, configured: &Configured, sandbox: Option<&SandboxSession>, plan: &Plan) -> PathBuf {
+    debug_assert!(!args.plan);
+    let base = match sandbox {
+        Some(sandbox) => sandbox.folder().to_owned(),
+        None => configured.root.as_std_path().join(".loadline"),
+    };
+    base.join("releases").join(&plan.version)
+}
+
+fn open_events(world: &World, events: Option<&Path>) -> Result<Option<Box<dyn Write + Send>>, Exit> {
+    let Some(path) = events else { return Ok(None) };
+    if path == Path::new("-") {
+        return Ok(Some(Box::new(std::io::stderr())));
+    }
+    let path = world.folder.join(path);
+    match OpenOptions::new().create(true).append(true).open(&path) {
+        Ok(file) => Ok(Some(Box::new(file))),
+        Err(error) => {
+            world.tell(&format!("error: events cannot be written to {}: {error}", path.display()));
+            Err(Exit::Usage)
+        }
+    }
+}
+
+fn show_plan(world: &World, plan: &Plan, format: Format) -> Exit {
+    match format {
+        Format::Json => match serde_json::to_string_pretty(&Document::new(document::PLAN, plan)) {
+            Ok(text) => world.print(&text),
+            Err(error) => world.tell(&format!("error: the plan cannot be written: {error}")),
+        },
+        _ => world.print(&crate::render::release::plan(plan)),
+    }
+    Exit::Pass
+}
+
+fn show_report(world: &World, report: &Report, format: Format, root: &Utf8Path, ledger: &Path) -> Exit {
+    let outcome = Outcome { findings: report.findings.clone(), failures: report.failures.clone() };
+    match format {
+        Format::Json => match serde_json::to_string_pretty(&Document::new(document::RELEASE, &report.document)) {
+            Ok(text) => world.print(&text),
+            Err(error) => world.tell(&format!("error: the document cannot be written: {error}")),
+        },
+        Format::Human => {
+            show(world, &outcome, format, "release", root);
+            world.print(&human(&report.document, ledger));
+        }
+        _ => show(world, &outcome, format, "release", root),
+    }
+    if report.usage { Exit::Usage } else { report.document.verdict.into() }
+}
+
+/// Who signs, who verifies, and which workflow this is.
+pub(crate) struct Parts {
+    pub(crate) signer: Signer,
+    pub(crate) verifier: Verifier,
+    pub(crate) workflow: Option<Workflow>,
+    pub(crate) builder_id: String,
+}
+
+impl Parts {
+    /// A verifier that believes these roots.
+    pub(crate) fn new(signer: Signer, roots: TrustRoots, workflow: Option<Workflow>, builder_id: String) -> Self {
+        Self { signer, verifier: Verifier::new(roots), workflow, builder_id }
+    }
+}

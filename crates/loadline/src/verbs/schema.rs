@@ -1,0 +1,63 @@
+//! `loadline schema`: JSON Schemas of the configuration and of every document.
+
+use loadline_core::verdict::OutcomeDocument;
+use loadline_release::document::ReleaseDocument;
+use loadline_release::event::Event;
+use loadline_release::plan::Plan;
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+
+use crate::exit::Exit;
+use crate::world::World;
+
+/// Print the JSON Schema of the configuration or of a document
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which: `config` or a document's name. Without it, the names.
+    name: Option<String>,
+}
+
+/// Every schema, by the name it is printed and stored under.
+pub fn documents() -> Vec<(&'static str, Schema)> {
+    fn body<T: schemars::JsonSchema>(id: &str) -> Schema {
+        let generator: SchemaGenerator = SchemaSettings::draft2020_12().into_generator();
+        let mut schema = generator.into_root_schema_for::<T>();
+        // Every document names its schema before all else.
+        let object = schema.ensure_object();
+        let name = serde_json::json!({"type": "string", "const": id, "description": "the schema's name and version"});
+        if let Some(properties) = object.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+            properties.insert("schema".to_owned(), name);
+        }
+        if let Some(required) = object.get_mut("required").and_then(serde_json::Value::as_array_mut) {
+            required.insert(0, "schema".into());
+        }
+        schema
+    }
+    vec![
+        ("config", loadline_core::config::json_schema()),
+        ("event", body::<Event>(crate::render::progress::EVENT)),
+        ("findings", body::<OutcomeDocument>(loadline_core::document::FINDINGS)),
+        ("plan", body::<Plan>(loadline_core::document::PLAN)),
+        ("release", body::<ReleaseDocument>(loadline_core::document::RELEASE)),
+    ]
+}
+
+pub(crate) fn run(args: &Args, world: &World) -> Exit {
+    let documents = documents();
+    let Some(name) = &args.name else {
+        for (name, _) in &documents {
+            world.print(name);
+        }
+        return Exit::Pass;
+    };
+    match documents.iter().find(|(known, _)| known == name) {
+        Some((_, schema)) => {
+            world.print(&format!("{:#}", schema.as_value()));
+            Exit::Pass
+        }
+        None => {
+            let known: Vec<_> = documents.iter().map(|(name, _)| *name).collect();
+            world.tell(&format!("error: there is no schema `{name}`; there are {}", known.join(", ")));
+            Exit::Usage
+        }
+    }
+}
