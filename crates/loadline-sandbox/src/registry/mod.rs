@@ -11,6 +11,7 @@ mod catalog;
 mod dispatch;
 mod errors;
 mod faults;
+mod gc;
 mod inject;
 mod log;
 mod manifests;
@@ -30,6 +31,7 @@ mod validate;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
@@ -38,6 +40,7 @@ use thiserror::Error;
 
 pub use auth::Challenge;
 pub use faults::{FaultError, Faults};
+pub use gc::Collected;
 pub use log::{Log, RequestLine};
 pub use manifests::MAX_MANIFEST;
 pub use serve::{Connection, serve};
@@ -158,6 +161,7 @@ impl Registry {
             log: config.log,
             no_referrers: config.no_referrers,
             read_only: config.read_only,
+            clock: config.clock,
             page: config.page.max(1),
             requests: AtomicU64::new(0),
         };
@@ -177,6 +181,18 @@ impl Registry {
     /// How many requests have come so far.
     pub fn requests(&self) -> u64 {
         self.state.requests.load(Ordering::Relaxed)
+    }
+
+    /// Removes what no repository needs and nothing has touched for `age`: blobs that no manifest of their
+    /// repository speaks of, content that no repository has, uploads that nobody goes on with. With
+    /// `dry_run` it only says what that is. Writers wait meanwhile; an `age` of an hour spares what a push
+    /// that is under way has sent already.
+    ///
+    /// # Errors
+    ///
+    /// The first file that the system refused; what was collected before it stays collected.
+    pub fn collect(&self, age: Duration, dry_run: bool) -> Result<Collected, StoreError> {
+        gc::collect(&self.state.store, self.state.clock, age, dry_run)
     }
 
     /// How many requests a fault has struck so far.

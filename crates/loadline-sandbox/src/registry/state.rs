@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use loadline_core::Clock;
+
 use super::auth::Auth;
 use super::faults::Faults;
 use super::log::Log;
@@ -19,6 +21,7 @@ pub(super) struct State {
     pub(super) log: Option<Log>,
     pub(super) no_referrers: bool,
     pub(super) read_only: bool,
+    pub(super) clock: Clock,
     /// The most tags, repositories or referrers that one answer lists.
     pub(super) page: usize,
     pub(super) requests: AtomicU64,
