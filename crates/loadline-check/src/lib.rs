@@ -1,1 +1,25 @@
-//! placeholder
+//! Rules over a repository: shared regions that must stay byte-identical, and what mends them.
+//!
+//! [`check`] looks at a [`Tree`], the work tree or git's index, and says what is wrong; it writes
+//! nothing. [`fix`] copies the canonical region over the others. [`list`] shows the regions,
+//! [`init`] marks the longest run of lines that files have in common.
+//!
+//! There is no network here, and no cryptography: a hook builds this room alone.
+
+pub mod check;
+pub mod codes;
+pub mod diff;
+pub mod discover;
+pub mod files;
+pub mod fix;
+pub mod git;
+pub mod init;
+pub mod list;
+pub mod rules;
+pub mod tree;
+pub mod visible;
+mod write;
+
+pub use check::{CheckRequest, check};
+pub use codes::CODES;
+pub use tree::{ReadError, Snapshot, Tree, WorkTree};

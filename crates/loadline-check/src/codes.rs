@@ -1,0 +1,39 @@
+//! The codes of this room. Each stands in the file of its rule; here is the whole list.
+
+use loadline_core::Code;
+
+use crate::{discover, fix, rules};
+
+/// All codes of this room.
+pub static CODES: &[&Code] = &[
+    &rules::shared_region_drift::DRIFT,
+    &rules::region_markers::MISSING,
+    &rules::region_markers::DUPLICATED,
+    &rules::region_markers::ORDER,
+    &rules::region_markers::CROSSED,
+    &rules::region_file::ABSENT,
+    &rules::region_file::ENCODING,
+    &rules::region_file::UNREADABLE,
+    &rules::region_file::TOO_FEW,
+    &rules::shared_region_context::CONTEXT,
+    &discover::ALONE,
+    &fix::BOTH_CHANGED,
+    &fix::DISCARDED,
+    &fix::NO_SOURCE,
+    &fix::FAILED,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_kebab_case_and_unique() {
+        let mut names: Vec<_> = CODES.iter().map(|code| code.name).collect();
+        assert!(names.iter().all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        assert!(CODES.iter().all(|c| !c.summary.is_empty() && c.explanation.len() > 80));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CODES.len());
+    }
+}

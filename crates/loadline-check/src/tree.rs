@@ -1,0 +1,202 @@
+//! Where files are read from: the work tree, git's index, or a set of files in memory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use loadline_process::ProcessError;
+use thiserror::Error;
+
+/// The largest file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Why a file could not be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// There is no such file.
+    #[error("`{path}` does not exist")]
+    Absent {
+        /// The path, relative to the root.
+        path: Utf8PathBuf,
+    },
+    /// The path leaves the root.
+    #[error("`{path}` lies outside the repository: name files inside it, relative to its root")]
+    Outside {
+        /// The path as given.
+        path: Utf8PathBuf,
+    },
+    /// A directory, a device.
+    #[error("`{path}` is not a regular file")]
+    NotAFile {
+        /// The path, relative to the root.
+        path: Utf8PathBuf,
+    },
+    /// Larger than [`MAX_FILE_BYTES`].
+    #[error("`{path}` is larger than the {MAX_FILE_BYTES} bytes that are read")]
+    TooLarge {
+        /// The path, relative to the root.
+        path: Utf8PathBuf,
+    },
+    /// The system refuses.
+    #[error("`{path}` cannot be read: {source}")]
+    Io {
+        /// The path, relative to the root.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Git could not be asked, or refused.
+    #[error("git cannot be asked for `{path}`: {source}")]
+    Git {
+        /// The path, relative to the root.
+        path: Utf8PathBuf,
+        /// What went wrong.
+        source: ProcessError,
+    },
+}
+
+/// Files to look at. Paths are relative to its root and stay inside it.
+pub trait Tree {
+    /// A file's bytes; symbolic links are followed.
+    ///
+    /// # Errors
+    /// The file is absent, outside, no regular file, too large, or the system refuses.
+    fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError>;
+
+    /// All files, sorted: what git ignores is left out.
+    ///
+    /// # Errors
+    /// The tree cannot be walked.
+    fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError>;
+}
+
+/// A path without `.` and without leaving the root.
+pub(crate) fn inside(path: &Utf8Path) -> Result<Utf8PathBuf, ReadError> {
+    let mut out = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::CurDir => {}
+            Utf8Component::Normal(name) => out.push(name),
+            _ => return Err(ReadError::Outside { path: path.to_owned() }),
+        }
+    }
+    Ok(out)
+}
+
+/// The files as they lie on disk.
+#[derive(Debug, Clone)]
+pub struct WorkTree {
+    /// The repository's root.
+    pub root: Utf8PathBuf,
+}
+
+impl WorkTree {
+    /// The work tree at a root.
+    pub fn new(root: impl Into<Utf8PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+}
+
+impl Tree for WorkTree {
+    fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
+        let full = self.root.join(inside(path)?);
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => ReadError::Absent { path: path.to_owned() },
+            _ => ReadError::Io { path: path.to_owned(), source },
+        };
+        // Asked before it is opened: opening a FIFO would wait for a writer.
+        if !full.metadata().map_err(failed)?.is_file() {
+            return Err(ReadError::NotAFile { path: path.to_owned() });
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(&full).map_err(failed)?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(ReadError::TooLarge { path: path.to_owned() });
+        }
+        Ok(bytes)
+    }
+
+    fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError> {
+        let mut found = Vec::new();
+        let walk = ignore::WalkBuilder::new(&self.root)
+            .hidden(false)
+            .git_global(false)
+            .require_git(false)
+            .filter_entry(|entry| entry.file_name() != ".git")
+            .build();
+        for entry in walk {
+            let entry = entry.map_err(|error| {
+                let source = error.into_io_error().unwrap_or_else(|| io::Error::other("the walk failed"));
+                ReadError::Io { path: self.root.clone(), source }
+            })?;
+            // A name that is not UTF-8 can be named neither in the configuration nor in a finding.
+            let Some(path) = Utf8Path::from_path(entry.path()) else { continue };
+            let kind = entry.file_type();
+            let is_file = kind.is_some_and(|k| k.is_file() || (k.is_symlink() && path.is_file()));
+            if is_file && let Ok(relative) = path.strip_prefix(&self.root) {
+                found.push(relative.to_owned());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Files in memory: what a fix would leave behind, what a commit holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The files' bytes, by path.
+    pub files: BTreeMap<Utf8PathBuf, Vec<u8>>,
+}
+
+impl Tree for Snapshot {
+    fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
+        let key = inside(path)?;
+        self.files.get(&key).cloned().ok_or_else(|| ReadError::Absent { path: path.to_owned() })
+    }
+
+    fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError> {
+        Ok(self.files.keys().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, WorkTree) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap().to_owned();
+        (folder, WorkTree::new(root))
+    }
+
+    #[test]
+    fn a_work_tree_reads_regular_files_inside_it() {
+        let (_folder, tree) = root();
+        std::fs::create_dir(tree.root.join("docker")).unwrap();
+        std::fs::write(tree.root.join("docker/Dockerfile"), "FROM a").unwrap();
+        assert_eq!(tree.read("./docker/Dockerfile".into()).unwrap(), b"FROM a");
+        assert!(matches!(tree.read("docker".into()), Err(ReadError::NotAFile { .. })));
+        assert!(matches!(tree.read("absent".into()), Err(ReadError::Absent { .. })));
+        assert!(matches!(tree.read("../x".into()), Err(ReadError::Outside { .. })));
+        assert!(matches!(tree.read("/etc/passwd".into()), Err(ReadError::Outside { .. })));
+        let large = File::create(tree.root.join("large")).unwrap();
+        large.set_len(MAX_FILE_BYTES + 1).unwrap();
+        assert!(matches!(tree.read("large".into()), Err(ReadError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn what_git_ignores_is_no_file_of_the_tree() {
+        let (_folder, tree) = root();
+        for folder in [".git", "a", "ignored"] {
+            std::fs::create_dir(tree.root.join(folder)).unwrap();
+        }
+        for file in [".git/config", "a/Dockerfile", "ignored/Dockerfile", ".dockerignore"] {
+            std::fs::write(tree.root.join(file), "").unwrap();
+        }
+        std::fs::write(tree.root.join(".gitignore"), "ignored/\n").unwrap();
+        assert_eq!(tree.files().unwrap(), [".dockerignore", ".gitignore", "a/Dockerfile"]);
+    }
+}
