@@ -14,5 +14,8 @@ pub mod trust;
 pub mod verify;
 
 pub use codes::*;
+pub use sign::{
+    GitHubActions, RekorVersion, Service, SignError, Signer, SigningKey, SigningServices, TokenSource,
+};
 pub use trust::{Instance, TrustError, TrustRoot, TrustRoots};
 pub use verify::{BUNDLE_LIMIT, Expected, KeyTrust, PublicKey, Verifier, VerifyError};

@@ -14,6 +14,8 @@ pub use bundle::BUNDLE_LIMIT;
 pub use error::VerifyError;
 pub use key::{KeyError, PublicKey};
 
+pub(crate) use statement::check as check_statement;
+
 use loadline_core::proof::{Content, Proof, Signer};
 use loadline_core::{Algorithm, Digest};
 use sigstore_types::bundle::VerificationMaterialContent;

@@ -38,6 +38,19 @@ pub(crate) fn read(envelope: &DsseEnvelope) -> Result<Statement<'_>, VerifyError
     })
 }
 
+/// Whether bytes are a statement that would be accepted, for signing.
+pub(crate) fn check(payload: &[u8]) -> Result<(), VerifyError> {
+    let statement: Statement<'_> = serde_json::from_slice(payload)
+        .map_err(|error| VerifyError::StatementMalformed { reason: error.to_string() })?;
+    let nameless = |subject: &Subject| subject.digest.is_empty();
+    if statement.subject.is_empty() || statement.subject.iter().any(nameless) {
+        return Err(VerifyError::StatementMalformed {
+            reason: "every subject needs a digest, and there must be one".to_owned(),
+        });
+    }
+    statement.content(payload).map(|_| ())
+}
+
 impl Statement<'_> {
     /// The digest of the ones wanted that it names.
     pub(crate) fn names<'d>(&self, wanted: &[&'d Digest]) -> Option<&'d Digest> {
