@@ -1,14 +1,10 @@
 //! The files of a shared region: names as they are, patterns as what they match.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use globset::GlobBuilder;
+use loadline_core::config::SharedRegion;
 
 use crate::tree::{ReadError, Tree};
-
-/// Whether a path in the configuration is a pattern.
-pub fn is_pattern(path: &Utf8Path) -> bool {
-    path.as_str().contains(['*', '?', '[', '{'])
-}
 
 /// The files that names and patterns stand for: in the order they are written in, those of one pattern
 /// sorted, each once. A pattern that is none is a name. `*` does not cross `/`, `**` does.
@@ -19,14 +15,13 @@ pub fn expand(tree: &dyn Tree, written: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBu
     let mut out: Vec<Utf8PathBuf> = Vec::new();
     let mut all = None;
     for path in written {
-        let glob = is_pattern(path)
+        let glob = SharedRegion::is_pattern(path)
             .then(|| {
                 GlobBuilder::new(path.as_str().trim_start_matches("./")).literal_separator(true).build().ok()
             })
             .flatten();
         let Some(glob) = glob else {
-            let normal = crate::tree::inside(path).unwrap_or_else(|_| path.clone());
-            push(&mut out, normal);
+            push(&mut out, path.components().filter(|c| c.as_str() != ".").collect());
             continue;
         };
         let files = match &all {

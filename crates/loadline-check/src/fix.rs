@@ -10,7 +10,7 @@ use loadline_dockerfile::region;
 use crate::check::{self, CheckRequest, Group, SharedFile};
 use crate::git::Git;
 use crate::rules::shared_region_drift;
-use crate::tree::{ReadError, Tree};
+use crate::tree::{ReadError, Tree, WorkTree};
 use crate::write;
 
 /// Both sides have uncommitted changes.
@@ -146,11 +146,11 @@ pub fn plan(request: &FixRequest<'_>) -> FixPlan {
 
 /// Writes what was planned: each file whole or not at all. Gives back the files that were written; what
 /// could not be is a failure.
-pub fn apply(root: &Utf8Path, plan: &FixPlan) -> (Vec<Utf8PathBuf>, Outcome) {
+pub fn apply(tree: &WorkTree, plan: &FixPlan) -> (Vec<Utf8PathBuf>, Outcome) {
     let mut written = Vec::new();
     let mut outcome = Outcome::new();
     for edit in &plan.edits {
-        match write::replace(root, &edit.file, &edit.before, &edit.after) {
+        match write::replace(tree, &edit.file, &edit.before, &edit.after) {
             Ok(()) => written.push(edit.file.clone()),
             Err(error) => outcome.failures.push(Failure::new(&FAILED, error.to_string())),
         }

@@ -77,7 +77,7 @@ impl Git {
         if listed.stdout.is_empty() {
             return Ok(None);
         }
-        let name = format!("HEAD:./{path}");
+        let name = if path.starts_with("..") { format!("HEAD:{path}") } else { format!("HEAD:./{path}") };
         Ok(Some(self.run(&["cat-file", "--filters", &name])?.checked()?.stdout))
     }
 
@@ -86,7 +86,9 @@ impl Git {
     /// # Errors
     /// Git is not there, does not answer, or the root lies in no repository.
     pub fn index(&self) -> Result<Index, ProcessError> {
-        let output = self.run(&["ls-files", "--stage", "-z"])?.checked()?;
+        let prefix = self.run(&["rev-parse", "--show-prefix"])?.checked()?.stdout_text();
+        let folder = Utf8PathBuf::from(prefix.trim_end_matches(['\n', '/']));
+        let output = self.run(&["ls-files", "--stage", "-z", "--full-name", "--", ":/"])?.checked()?;
         let mut entries = BTreeMap::new();
         for record in output.stdout.split(|b| *b == 0).filter(|record| !record.is_empty()) {
             // `<mode> <object> <stage>\t<path>`; other stages than 0 are conflicts, and what is in
@@ -101,7 +103,7 @@ impl Git {
                 }
             }
         }
-        Ok(Index { git: self.clone(), entries, blobs: RefCell::default() })
+        Ok(Index { git: self.clone(), folder, entries, blobs: RefCell::default() })
     }
 
     fn blobs(&self, objects: &[&str]) -> Result<HashMap<String, Vec<u8>>, ProcessError> {
@@ -136,6 +138,8 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub struct Index {
     git: Git,
+    /// Where the root is, from the repository's top on.
+    folder: Utf8PathBuf,
     entries: BTreeMap<Utf8PathBuf, Entry>,
     blobs: RefCell<HashMap<String, Vec<u8>>>,
 }
@@ -162,8 +166,8 @@ impl Index {
     /// # Errors
     /// Git does not answer.
     pub fn prefetch(&self, paths: &[Utf8PathBuf]) -> Result<(), ProcessError> {
-        let objects: Vec<&str> =
-            paths.iter().filter_map(|p| self.entries.get(p)).map(|e| e.object.as_str()).collect();
+        let entries = paths.iter().filter_map(|path| self.entries.get(&inside(&self.folder, path)?));
+        let objects: Vec<&str> = entries.map(|entry| entry.object.as_str()).collect();
         if !objects.is_empty() {
             let found = self.git.blobs(&objects)?;
             self.blobs.borrow_mut().extend(found);
@@ -174,7 +178,8 @@ impl Index {
 
 impl Tree for Index {
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
-        let mut current = inside(path)?;
+        let outside = || ReadError::Outside { path: path.to_owned() };
+        let mut current = inside(&self.folder, path).ok_or_else(outside)?;
         // As many links as Linux follows at most.
         for _ in 0..40 {
             let Some(entry) = self.entries.get(&current) else { break };
@@ -183,31 +188,14 @@ impl Tree for Index {
                 return Ok(bytes);
             }
             let target = String::from_utf8_lossy(&bytes).into_owned();
-            current = joined(&current, Utf8Path::new(&target))
-                .ok_or(ReadError::Outside { path: path.to_owned() })?;
+            let folder = current.parent().unwrap_or(Utf8Path::new("")).to_owned();
+            current = inside(&folder, Utf8Path::new(&target)).ok_or_else(outside)?;
         }
         Err(ReadError::Absent { path: path.to_owned() })
     }
 
     fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError> {
-        Ok(self.entries.keys().cloned().collect())
+        let below = self.entries.keys().filter_map(|path| path.strip_prefix(&self.folder).ok());
+        Ok(below.map(Utf8Path::to_owned).collect())
     }
-}
-
-/// Where a link leads to, if it stays inside.
-fn joined(link: &Utf8Path, target: &Utf8Path) -> Option<Utf8PathBuf> {
-    let mut out = link.parent()?.to_owned();
-    for component in target.components() {
-        match component.as_str() {
-            "." => {}
-            ".." => {
-                if !out.pop() {
-                    return None;
-                }
-            }
-            "/" => return None,
-            name => out.push(name),
-        }
-    }
-    Some(out)
 }

@@ -10,7 +10,7 @@ use loadline_dockerfile::{Dockerfile, LineKind, ParseError, region};
 use thiserror::Error;
 
 use crate::fix::Edit;
-use crate::tree::{ReadError, Tree};
+use crate::tree::{ReadError, Tree, WorkTree};
 use crate::{diff, write};
 
 /// Why nothing was marked.
@@ -135,9 +135,9 @@ pub fn plan(tree: &dyn Tree, files: &[Utf8PathBuf], name: &str) -> Result<InitPl
 ///
 /// # Errors
 /// A file cannot be written; those before it are marked.
-pub fn apply(root: &Utf8Path, plan: &InitPlan) -> Result<(), InitError> {
+pub fn apply(tree: &WorkTree, plan: &InitPlan) -> Result<(), InitError> {
     for edit in &plan.edits {
-        write::replace(root, &edit.file, &edit.before, &edit.after)
+        write::replace(tree, &edit.file, &edit.before, &edit.after)
             .map_err(|error| InitError::Write(error.to_string()))?;
     }
     Ok(())

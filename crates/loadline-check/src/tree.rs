@@ -20,8 +20,8 @@ pub enum ReadError {
         /// The path, relative to the root.
         path: Utf8PathBuf,
     },
-    /// The path leaves the root.
-    #[error("`{path}` lies outside the repository: name files inside it, relative to its root")]
+    /// The path leaves the repository.
+    #[error("`{path}` lies outside the repository: name files inside it")]
     Outside {
         /// The path as given.
         path: Utf8PathBuf,
@@ -56,7 +56,7 @@ pub enum ReadError {
     },
 }
 
-/// Files to look at. Paths are relative to its root and stay inside it.
+/// Files to look at. Paths are relative to its root, and stay inside the repository that it is part of.
 pub trait Tree {
     /// A file's bytes; symbolic links are followed.
     ///
@@ -64,43 +64,67 @@ pub trait Tree {
     /// The file is absent, outside, no regular file, too large, or the system refuses.
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError>;
 
-    /// All files, sorted: what git ignores is left out.
+    /// All files below the root, sorted: what git ignores is left out.
     ///
     /// # Errors
     /// The tree cannot be walked.
     fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError>;
 }
 
-/// A path without `.` and without leaving the root.
-pub(crate) fn inside(path: &Utf8Path) -> Result<Utf8PathBuf, ReadError> {
-    let mut out = Utf8PathBuf::new();
+/// A path from a folder on, both relative to the repository's top: `None` where it leaves the top.
+pub(crate) fn inside(folder: &Utf8Path, path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let mut out = folder.to_owned();
     for component in path.components() {
         match component {
             Utf8Component::CurDir => {}
             Utf8Component::Normal(name) => out.push(name),
-            _ => return Err(ReadError::Outside { path: path.to_owned() }),
+            Utf8Component::ParentDir => out.pop().then_some(())?,
+            _ => return None,
         }
     }
-    Ok(out)
+    Some(out)
 }
 
 /// The files as they lie on disk.
 #[derive(Debug, Clone)]
 pub struct WorkTree {
-    /// The repository's root.
-    pub root: Utf8PathBuf,
+    root: Utf8PathBuf,
+    top: Utf8PathBuf,
+    folder: Utf8PathBuf,
 }
 
 impl WorkTree {
-    /// The work tree at a root.
+    /// The work tree at a root: what paths are relative to, the configuration's directory. The repository's
+    /// top, which no path may leave, is the nearest directory from there on upwards that has a `.git`; the
+    /// root itself where none has.
     pub fn new(root: impl Into<Utf8PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        let absolute = camino::absolute_utf8(&root).unwrap_or_else(|_| root.clone());
+        let top =
+            absolute.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&absolute).to_owned();
+        let folder = absolute.strip_prefix(&top).map(Utf8Path::to_owned).unwrap_or_default();
+        Self { root, top, folder }
+    }
+
+    /// What paths are relative to.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// The repository's top.
+    pub fn top(&self) -> &Utf8Path {
+        &self.top
+    }
+
+    fn full(&self, path: &Utf8Path) -> Result<Utf8PathBuf, ReadError> {
+        let inside = inside(&self.folder, path).ok_or(ReadError::Outside { path: path.to_owned() })?;
+        Ok(self.top.join(inside))
     }
 }
 
 impl Tree for WorkTree {
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
-        let full = self.root.join(inside(path)?);
+        let full = self.full(path)?;
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => ReadError::Absent { path: path.to_owned() },
             _ => ReadError::Io { path: path.to_owned(), source },
@@ -153,7 +177,7 @@ pub struct Snapshot {
 
 impl Tree for Snapshot {
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
-        let key = inside(path)?;
+        let key = inside(Utf8Path::new(""), path).ok_or(ReadError::Outside { path: path.to_owned() })?;
         self.files.get(&key).cloned().ok_or_else(|| ReadError::Absent { path: path.to_owned() })
     }
 
@@ -170,6 +194,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap().to_owned();
         (folder, WorkTree::new(root))
+    }
+
+    #[test]
+    fn paths_may_leave_the_root_but_not_the_repository() {
+        let (_folder, tree) = root();
+        for folder in [".git", "ci"] {
+            std::fs::create_dir(tree.root.join(folder)).unwrap();
+        }
+        std::fs::write(tree.root.join("Dockerfile"), "FROM a").unwrap();
+        let below = WorkTree::new(tree.root.join("ci"));
+        assert_eq!(below.top(), tree.root);
+        assert_eq!(below.read("../Dockerfile".into()).unwrap(), b"FROM a");
+        assert!(matches!(below.read("../../x".into()), Err(ReadError::Outside { .. })));
     }
 
     #[test]

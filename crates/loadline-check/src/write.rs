@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use camino::{Utf8Path, Utf8PathBuf};
 use thiserror::Error;
 
+use crate::tree::WorkTree;
+
 /// Why a file was not written. It is as it was before.
 #[derive(Debug, Error)]
 pub(crate) enum WriteError {
@@ -38,15 +40,15 @@ pub(crate) enum WriteError {
 /// where the system lets us, its owner. A symbolic link stays one; what it leads to is written. A hard link
 /// is parted from its other names.
 pub(crate) fn replace(
-    root: &Utf8Path,
+    tree: &WorkTree,
     path: &Utf8Path,
     before: &[u8],
     after: &[u8],
 ) -> Result<(), WriteError> {
     let failed = |source| WriteError::Io { path: path.to_owned(), source };
-    let real_root = root.canonicalize_utf8().map_err(failed)?;
-    let target = root.join(path).canonicalize_utf8().map_err(failed)?;
-    if !target.starts_with(&real_root) {
+    let top = tree.top().canonicalize_utf8().map_err(failed)?;
+    let target = tree.root().join(path).canonicalize_utf8().map_err(failed)?;
+    if !target.starts_with(&top) {
         return Err(WriteError::Outside { path: path.to_owned(), target });
     }
     let found = fs::metadata(&target).map_err(failed)?;

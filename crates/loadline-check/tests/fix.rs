@@ -69,10 +69,14 @@ impl Repository {
         self.git(&["commit", "-q", "-m", "first"]);
     }
 
+    fn tree(&self) -> WorkTree {
+        WorkTree::new(self.root.clone())
+    }
+
     fn plan(&self, files: &[&str], source: Option<&str>, git: bool) -> FixPlan {
         let git = git.then(|| Git::new(self.root.clone(), Self::environment()));
         fix::plan(&FixRequest {
-            tree: &WorkTree::new(self.root.clone()),
+            tree: &self.tree(),
             regions: &[spec(files)],
             source: source.map(Utf8Path::new),
             configured: true,
@@ -95,7 +99,7 @@ fn the_canonical_region_is_copied_and_nothing_else() {
     assert_eq!(plan.edits.len(), 1);
     assert!(plan.edits[0].diff.contains("+two\n"));
     assert_eq!(repository.read("b"), b, "a plan writes nothing");
-    let (written, outcome) = fix::apply(&repository.root, &plan);
+    let (written, outcome) = fix::apply(&repository.tree(), &plan);
     assert_eq!((written, outcome), (vec!["b".into()], Outcome::new()));
     assert_eq!(repository.read("b"), "B\r\n# BEGIN\none\ntwo\n# END\nrest b");
     assert_eq!(repository.read("a"), a);
@@ -112,7 +116,7 @@ fn permissions_and_links_stay() {
     let owner = fs::metadata(&real).unwrap().uid();
     symlink("real", repository.root.join("b")).unwrap();
     let plan = repository.plan(&["a", "b"], None, false);
-    let (written, outcome) = fix::apply(&repository.root, &plan);
+    let (written, outcome) = fix::apply(&repository.tree(), &plan);
     assert_eq!((written.len(), outcome), (1, Outcome::new()));
     assert!(fs::symlink_metadata(repository.root.join("b")).unwrap().is_symlink());
     let after = fs::metadata(&real).unwrap();
@@ -128,7 +132,7 @@ fn what_lies_outside_or_changed_meanwhile_is_not_written() {
     let plan = repository.plan(&["a", "b", "link"], None, false);
     assert_eq!(plan.edits.len(), 2);
     repository.write("b", "# BEGIN\n3\n# END\n");
-    let (written, outcome) = fix::apply(&repository.root, &plan);
+    let (written, outcome) = fix::apply(&repository.tree(), &plan);
     assert!(written.is_empty());
     let messages: Vec<_> = outcome.failures.iter().map(|f| f.message.as_str()).collect();
     assert!(messages[0].contains("`b` changed in the meantime"), "{messages:?}");
@@ -142,25 +146,25 @@ fn an_end_marker_without_a_newline_is_not_glued_to_the_next_line() {
     let repository = Repository::new(&[("a", "# BEGIN\r\n1\r\n# END"), ("b", "# BEGIN\n2\n# END\nFROM x\n")]);
     let plan = repository.plan(&["a", "b"], None, false);
     assert_eq!(plan.outcome, Outcome::new());
-    fix::apply(&repository.root, &plan);
+    fix::apply(&repository.tree(), &plan);
     assert_eq!(repository.read("a"), "# BEGIN\r\n1\r\n# END\r\n");
     assert_eq!(repository.read("b"), "# BEGIN\r\n1\r\n# END\r\nFROM x\n");
     let at_end = Repository::new(&[("a", "# BEGIN\n1\n# END"), ("b", "# BEGIN\n2\n# END\n")]);
-    fix::apply(&at_end.root, &at_end.plan(&["a", "b"], None, false));
+    fix::apply(&at_end.tree(), &at_end.plan(&["a", "b"], None, false));
     assert_eq!(at_end.read("b"), "# BEGIN\n1\n# END");
 }
 
 #[test]
 fn the_source_can_be_named() {
     let repository = Repository::new(&[("a", "# BEGIN\n1\n# END\n"), ("b", "# BEGIN\n2\n# END\n")]);
-    fix::apply(&repository.root, &repository.plan(&["a", "b"], Some("b"), false));
+    fix::apply(&repository.tree(), &repository.plan(&["a", "b"], Some("b"), false));
     assert_eq!(repository.read("a"), "# BEGIN\n2\n# END\n");
     repository.write("a", "# BEGIN\n1\n# END\n");
     let unknown = repository.plan(&["a", "b"], Some("c"), false);
     assert!(unknown.edits.is_empty());
     assert_eq!(codes(&unknown.outcome), ["fix-no-source", "shared-region-drift"]);
     let unconfigured = fix::plan(&FixRequest {
-        tree: &WorkTree::new(repository.root.clone()),
+        tree: &repository.tree(),
         regions: &[spec(&["a", "b"])],
         source: None,
         configured: false,
@@ -226,13 +230,42 @@ fn the_index_is_a_tree_of_its_own() {
     let index = git.index().unwrap();
     index.prefetch(&["a".into(), "b".into()]).unwrap();
     assert_eq!(verdict(&index), 0, "what is not staged is not there");
-    assert_eq!(verdict(&WorkTree::new(repository.root.clone())), 2);
+    assert_eq!(verdict(&repository.tree()), 2);
     repository.git(&["add", "b"]);
     repository.write("b", "# BEGIN\n1\n# END\n");
     let index = git.index().unwrap();
     assert_eq!(verdict(&index), 2, "what is staged counts, whatever the work tree says");
     assert_eq!(index.files().unwrap(), ["a", "b", "d/link"]);
     assert!(Git::new("/", Repository::environment()).index().is_err());
+}
+
+#[test]
+fn a_root_below_the_repositorys_top() {
+    let repository = Repository::new(&[("a", "# BEGIN\n1\n# END\n")]);
+    fs::create_dir(repository.root.join("d")).unwrap();
+    repository.write("d/b", "# BEGIN\n1\n# END\n");
+    repository.commit();
+    repository.write("d/b", "# BEGIN\n2\n# END\n");
+    let below = WorkTree::new(repository.root.join("d"));
+    let git = Git::new(below.root(), Repository::environment());
+    let regions = [spec(&["../a", "b"])];
+    let index = git.index().unwrap();
+    assert_eq!(check(&CheckRequest { tree: &index, regions: &regions }), Outcome::new());
+    assert_eq!(index.files().unwrap(), ["b"]);
+    let request = FixRequest {
+        tree: &below,
+        regions: &regions,
+        source: Some("b".into()),
+        configured: true,
+        git: Some(&git),
+    };
+    let plan = fix::plan(&request);
+    assert_eq!((plan.edits[0].file.as_str(), &plan.outcome), ("../a", &Outcome::new()));
+    assert_eq!(git.head("../a".into()).unwrap().unwrap(), b"# BEGIN\n1\n# END\n");
+    assert_eq!(git.head("b".into()).unwrap().unwrap(), b"# BEGIN\n1\n# END\n");
+    assert_eq!(git.head("c".into()).unwrap(), None);
+    assert_eq!(fix::apply(&below, &plan).0, ["../a"]);
+    assert_eq!(repository.read("a"), "# BEGIN\n2\n# END\n");
 }
 
 fn lines() -> impl Strategy<Value = String> {

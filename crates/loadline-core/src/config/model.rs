@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -147,9 +147,16 @@ pub struct SharedRegion {
     pub begin: String,
     /// The whole line that ends it.
     pub end: String,
-    /// The files; the first is the canonical one.
+    /// The files, patterns (`docker/*/Dockerfile`) included; the first is the canonical one.
     #[schemars(with = "Vec<String>")]
     pub files: Vec<Utf8PathBuf>,
+}
+
+impl SharedRegion {
+    /// Whether one of `files` is a pattern that stands for any number of files.
+    pub fn is_pattern(file: &Utf8Path) -> bool {
+        file.as_str().contains(['*', '?', '[', '{'])
+    }
 }
 
 /// What builds an image.

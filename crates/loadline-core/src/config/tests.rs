@@ -259,6 +259,18 @@ fn regions() {
 }
 
 #[test]
+fn patterns_of_region_files_are_not_looked_for() {
+    let files = r#"["Dockerfile.orchestrator", "Dockerfile.daemon"]"#;
+    let loaded = try_load(&with(files, r#"["docker/*/Dockerfile"]"#)).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert!(try_load(&with(files, r#"["Dockerfile.daemon", "a/{b,c}", "?"]"#)).is_ok());
+    only(
+        &with(files, r#"["Dockerfile.daemon", "a"]"#),
+        "config-missing-file | \"a\" | paths are relative to the directory of this file",
+    );
+}
+
+#[test]
 fn tags() {
     only(
         &with("[image.daemon]", "[image.daemon]\ntags = [\"{version}\"]"),

@@ -2,13 +2,17 @@
 
 use camino::Utf8Path;
 
-use crate::config::model::Config;
+use crate::config::model::{Config, SharedRegion};
 use crate::config::read::Reader;
 use crate::config::{PathKind, codes};
 
 pub(super) fn check(reader: &mut Reader<'_>, config: &Config, look: &dyn Fn(&Utf8Path) -> Option<PathKind>) {
     for (index, region) in config.shared_regions.iter().enumerate() {
         for (at, file) in region.files.iter().enumerate() {
+            // What a pattern matches is for the check to say, in the tree that it looks at.
+            if SharedRegion::is_pattern(file) {
+                continue;
+            }
             let place = format!("shared-region[{index}].files[{at}]");
             demand(reader, look, file, PathKind::File, &place, "file of the region");
         }

@@ -52,7 +52,7 @@ fn files(reader: &mut Reader<'_>, path: &str, region: &SharedRegion) {
     let place = format!("{path}.files");
     let Some(written) = reader.list_length(&place) else { return };
     let name = shown(&region.name);
-    if written < 2 {
+    if written < 2 && !region.files.iter().any(|file| SharedRegion::is_pattern(file)) {
         let message = match region.files.first() {
             Some(only) if !only.as_str().is_empty() => {
                 format!("region `{name}` names one file only, `{only}`")
