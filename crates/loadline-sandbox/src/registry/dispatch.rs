@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request, State as Extracted};
-use axum::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{Method, Response, StatusCode};
 
 use super::auth::Access;
@@ -125,9 +125,7 @@ async fn route(state: &State, request: Request) -> Result<Response<Body>, Refusa
     match (&target, method) {
         (Target::Base, &Method::GET | &Method::HEAD) => {
             let mut response = Response::new(Body::from("{}"));
-            response
-                .headers_mut()
-                .insert(axum::http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(response)
         }
         (Target::Catalog, &Method::GET) => catalog::list(state, &query).await,

@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::any;
 use loadline_core::{Clock, Secret};
 use thiserror::Error;
@@ -210,7 +211,7 @@ where
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(Into::into),
         Err(error) => Err(Refusal::new(
-            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+            StatusCode::INTERNAL_SERVER_ERROR,
             errors::Code::Unknown,
             format!("the registry failed within: {error}"),
         )),

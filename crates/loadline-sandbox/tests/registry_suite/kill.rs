@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use loadline_core::{Digest, media_type as mt};
+use loadline_core::{Digest, Secret, media_type as mt};
 use loadline_sandbox::registry::{Config, Registry, serve};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use crate::support::{descriptor, noise};
 
 const DATA: &str = "LOADLINE_TEST_REGISTRY_DATA";
 const LISTEN: &str = "LOADLINE_TEST_REGISTRY_LISTEN";
+const AUTH: &str = "LOADLINE_TEST_REGISTRY_AUTH";
 const ROUNDS: &str = "LOADLINE_TEST_KILLS";
 
 /// The process that is killed: this very program, which runs this one test. By hand it is a registry to
@@ -24,7 +25,12 @@ const ROUNDS: &str = "LOADLINE_TEST_KILLS";
 async fn serves_until_killed() {
     let data = std::env::var(DATA).unwrap();
     let listen = std::env::var(LISTEN).unwrap_or_else(|_| "127.0.0.1:0".to_owned());
-    let registry = Registry::open(Config::new(data)).unwrap();
+    let mut config = Config::new(data);
+    config.auth = std::env::var(AUTH).ok().map(|auth| {
+        let (user, password) = auth.split_once(':').expect("USER:PASSWORD");
+        (user.to_owned(), Secret::new(password))
+    });
+    let registry = Registry::open(config).unwrap();
     let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
     println!("\nlistens on {}", listener.local_addr().unwrap());
     serve(listener, registry.router(), std::future::pending()).await.unwrap();

@@ -13,27 +13,27 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub struct Server {
-    pub registry: Option<Registry>,
-    pub address: SocketAddr,
-    pub client: Client,
-    pub dir: Option<TempDir>,
+pub(crate) struct Server {
+    pub(crate) registry: Option<Registry>,
+    pub(crate) address: SocketAddr,
+    pub(crate) client: Client,
+    pub(crate) dir: Option<TempDir>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<std::io::Result<()>>>,
 }
 
-pub async fn start() -> Server {
+pub(crate) async fn start() -> Server {
     start_with(|_| {}).await
 }
 
-pub async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
+pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let mut server = start_in(&dir.path().join("data"), change).await;
     server.dir = Some(dir);
     server
 }
 
-pub async fn start_in(data: &Path, change: impl FnOnce(&mut Config)) -> Server {
+pub(crate) async fn start_in(data: &Path, change: impl FnOnce(&mut Config)) -> Server {
     let mut config = Config::new(data);
     change(&mut config);
     let registry = Registry::open(config).unwrap();
@@ -48,30 +48,30 @@ pub async fn start_in(data: &Path, change: impl FnOnce(&mut Config)) -> Server {
 }
 
 impl Server {
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.client.request(Method::from_bytes(method.as_bytes()).unwrap(), self.url(path))
     }
 
-    pub async fn send(&self, method: &str, path: &str) -> Response {
+    pub(crate) async fn send(&self, method: &str, path: &str) -> Response {
         self.request(method, path).send().await.unwrap()
     }
 
-    pub async fn status(&self, method: &str, path: &str) -> StatusCode {
+    pub(crate) async fn status(&self, method: &str, path: &str) -> StatusCode {
         self.send(method, path).await.status()
     }
 
-    pub async fn begin(&self, name: &str) -> String {
+    pub(crate) async fn begin(&self, name: &str) -> String {
         let response = self.send("POST", &format!("/v2/{name}/blobs/uploads/")).await;
         assert_eq!(response.status(), 202);
         header(&response, LOCATION.as_str())
     }
 
     /// Pushes a blob and returns its digest.
-    pub async fn blob(&self, name: &str, content: &[u8]) -> Digest {
+    pub(crate) async fn blob(&self, name: &str, content: &[u8]) -> Digest {
         let digest = Digest::of(content);
         let at = format!("/v2/{name}/blobs/uploads/?digest={digest}");
         let response = self.request("POST", &at).body(content.to_vec()).send().await.unwrap();
@@ -80,7 +80,7 @@ impl Server {
     }
 
     /// Pushes a manifest and expects it to be taken.
-    pub async fn manifest(&self, name: &str, reference: &str, manifest: &Value) -> Digest {
+    pub(crate) async fn manifest(&self, name: &str, reference: &str, manifest: &Value) -> Digest {
         let bytes = serde_json::to_vec(manifest).unwrap();
         let response = self.put(name, reference, manifest).await;
         let status = response.status();
@@ -88,7 +88,7 @@ impl Server {
         Digest::of(bytes)
     }
 
-    pub async fn put(&self, name: &str, reference: &str, manifest: &Value) -> Response {
+    pub(crate) async fn put(&self, name: &str, reference: &str, manifest: &Value) -> Response {
         let bytes = serde_json::to_vec(manifest).unwrap();
         let media_type = manifest["mediaType"].as_str().unwrap_or(mt::OCI_MANIFEST).to_owned();
         self.request("PUT", &format!("/v2/{name}/manifests/{reference}"))
@@ -100,13 +100,13 @@ impl Server {
     }
 
     /// Pushes an image of one layer and returns its manifest.
-    pub async fn image(&self, name: &str, tag: &str, layer: &[u8]) -> (Digest, Value) {
+    pub(crate) async fn image(&self, name: &str, tag: &str, layer: &[u8]) -> (Digest, Value) {
         let manifest = image(self, name, layer).await;
         (self.manifest(name, tag, &manifest).await, manifest)
     }
 
     /// Ends the server, frees its folder, and keeps the folder.
-    pub async fn end(mut self) -> Option<TempDir> {
+    pub(crate) async fn end(mut self) -> Option<TempDir> {
         drop(self.registry.take());
         drop(self.stop.take());
         if let Some(task) = self.task.take() {
@@ -116,7 +116,7 @@ impl Server {
     }
 }
 
-pub async fn image(server: &Server, name: &str, layer: &[u8]) -> Value {
+pub(crate) async fn image(server: &Server, name: &str, layer: &[u8]) -> Value {
     server.blob(name, b"{}").await;
     server.blob(name, layer).await;
     json!({
@@ -127,31 +127,31 @@ pub async fn image(server: &Server, name: &str, layer: &[u8]) -> Value {
     })
 }
 
-pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
+pub(crate) fn descriptor(media_type: &str, content: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": Digest::of(content), "size": content.len() })
 }
 
-pub fn of_manifest(manifest: &Value) -> Value {
+pub(crate) fn of_manifest(manifest: &Value) -> Value {
     descriptor(manifest["mediaType"].as_str().unwrap(), &serde_json::to_vec(manifest).unwrap())
 }
 
-pub fn header(response: &Response, name: &str) -> String {
+pub(crate) fn header(response: &Response, name: &str) -> String {
     response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-pub async fn code(response: Response) -> String {
+pub(crate) async fn code(response: Response) -> String {
     let body: Value = response.json().await.unwrap();
     body["errors"][0]["code"].as_str().unwrap().to_owned()
 }
 
-pub fn sha512(content: &[u8]) -> Digest {
+pub(crate) fn sha512(content: &[u8]) -> Digest {
     let mut hasher = Hasher::new(loadline_core::Algorithm::Sha512);
     hasher.update(content);
     hasher.finish()
 }
 
 /// Bytes that do not repeat within a block, the same for the same seed.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..len)
         .map(|_| {
