@@ -13,11 +13,13 @@
 //! # }
 //! ```
 
+pub mod codes;
 mod data;
 pub mod registry;
 pub mod request_log;
 pub mod sandbox;
 pub mod sigstore;
 
+pub use codes::CODES;
 pub use sandbox::{Options, Ready, Sandbox, SandboxError};
 pub use sigstore::{GitHubRun, TokenRequest};

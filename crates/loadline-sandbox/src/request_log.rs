@@ -41,11 +41,7 @@ impl fmt::Debug for RequestLog {
     }
 }
 
-async fn answer(
-    hook: Arc<dyn Fn(&RequestLine) + Send + Sync>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn answer(hook: Arc<dyn Fn(&RequestLine) + Send + Sync>, request: Request, next: Next) -> Response {
     let method = request.method().to_string();
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let began = Instant::now();

@@ -160,8 +160,7 @@ impl Sandbox {
             io::ErrorKind::AddrInUse => SandboxError::PortTaken { address },
             _ => SandboxError::Listen { address, source },
         })?;
-        let address =
-            listener.local_addr().map_err(|source| SandboxError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| SandboxError::Listen { address, source })?;
         let opened = tokio::task::spawn_blocking(move || open(options, address));
         let Opened { data, registry, services, ready, log } =
             opened.await.map_err(|_| SandboxError::Interrupted)??;

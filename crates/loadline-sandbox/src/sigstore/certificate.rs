@@ -52,7 +52,7 @@ pub(crate) struct Request<'a> {
     pub(crate) not_before: Timestamp,
     /// Last second of validity.
     pub(crate) not_after: Timestamp,
-    /// Beside the two key identifiers.
+    /// Beside the two key identifiers, which come third and fourth, as in Fulcio's certificates.
     pub(crate) extensions: Vec<Extension>,
 }
 
@@ -116,14 +116,15 @@ pub(crate) fn to_be_signed(
     let mut extensions = request.extensions;
     let subject_public_key_info = SubjectPublicKeyInfoOwned::from_der(request.spki)?;
     let own = SubjectKeyIdentifier(key_identifier(&subject_public_key_info)?);
-    extensions.push(extension(SUBJECT_KEY_IDENTIFIER, false, &own)?);
     let issuers = SubjectPublicKeyInfoOwned::from_der(issuer.spki())?;
     let authority = AuthorityKeyIdentifier {
         key_identifier: Some(key_identifier(&issuers)?),
         authority_cert_issuer: None,
         authority_cert_serial_number: None,
     };
-    extensions.push(extension(AUTHORITY_KEY_IDENTIFIER, false, &authority)?);
+    let place = extensions.len().min(2);
+    extensions.insert(place, extension(SUBJECT_KEY_IDENTIFIER, false, &own)?);
+    extensions.insert(place + 1, extension(AUTHORITY_KEY_IDENTIFIER, false, &authority)?);
     // 19 random bytes after a fixed one: positive, at most 20 octets (RFC 5280 section 4.1.2.2).
     let mut serial = random::<20>()?;
     serial[0] = (serial[0] & 0x3f) | 0x40;
@@ -142,7 +143,10 @@ pub(crate) fn to_be_signed(
 }
 
 /// Signs it, and gives the certificate's DER.
-pub(crate) fn sign(tbs_certificate: TbsCertificate, issuer: &SigningKey) -> Result<Vec<u8>, CertificateError> {
+pub(crate) fn sign(
+    tbs_certificate: TbsCertificate,
+    issuer: &SigningKey,
+) -> Result<Vec<u8>, CertificateError> {
     let signature = issuer.sign(&tbs_certificate.to_der()?)?;
     let certificate = Certificate {
         tbs_certificate,

@@ -186,9 +186,7 @@ async fn token(State(issuer): State<Arc<Issuer>>, Query(query): Query<Vec<(Strin
     }
     match issuer.token(&request) {
         Ok(token) if as_runner => Json(json!({"count": 1, "value": token.expose()})).into_response(),
-        Ok(token) => {
-            ([(header::CONTENT_TYPE, "text/plain")], token.expose().to_owned()).into_response()
-        }
+        Ok(token) => ([(header::CONTENT_TYPE, "text/plain")], token.expose().to_owned()).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
@@ -201,9 +199,7 @@ fn refuse(message: &str) -> Response {
 fn typed(name: &str, value: String) -> Value {
     match name {
         "email_verified" => value.parse::<bool>().map_or(Value::String(value), Value::Bool),
-        "exp" | "iat" | "nbf" | "auth_time" => {
-            value.parse::<i64>().map_or(Value::String(value), Value::from)
-        }
+        "exp" | "iat" | "nbf" | "auth_time" => value.parse::<i64>().map_or(Value::String(value), Value::from),
         _ => Value::String(value),
     }
 }

@@ -42,6 +42,7 @@ use keys::SigningKey;
 pub(crate) use keys::write_public;
 pub use log::{Cut, JournalError, LogError};
 use rekor::Rekor;
+pub use rekor::RekorError;
 use tsa::Tsa;
 
 /// The organisation in every certificate of the sandbox.
@@ -60,9 +61,12 @@ pub enum SigstoreError {
     /// A service's key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A log.
+    /// The certificate transparency log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The transparency log.
+    #[error(transparent)]
+    Rekor(#[from] RekorError),
     /// A folder or a file.
     #[error("{}: {source}", path.display())]
     File {
@@ -111,18 +115,10 @@ impl Services {
         let authority = Authority::open(&keys, Purpose::Fulcio, now)?;
         let ct = CtLog::open(&folder.join("ctlog"), key("ctlog")?, authority.root.clone(), clock)?;
         let ct = Arc::new(ct);
-        let fulcio =
-            Fulcio { authority, issuer: Arc::clone(&issuer), log: Arc::clone(&ct), clock };
+        let fulcio = Fulcio { authority, issuer: Arc::clone(&issuer), log: Arc::clone(&ct), clock };
         let rekor = Rekor::open(&folder.join("rekor"), key("rekor")?, host.to_string())?;
         let tsa = Tsa { authority: Authority::open(&keys, Purpose::TimeStamping, now)?, clock };
-        Ok(Self {
-            base,
-            issuer,
-            fulcio: Arc::new(fulcio),
-            ct,
-            rekor: Arc::new(rekor),
-            tsa: Arc::new(tsa),
-        })
+        Ok(Self { base, issuer, fulcio: Arc::new(fulcio), ct, rekor: Arc::new(rekor), tsa: Arc::new(tsa) })
     }
 
     /// All addresses of all services.

@@ -13,7 +13,7 @@ pub(crate) fn decode(text: &[u8]) -> Option<(String, Vec<u8>)> {
     let from = text.find("-----BEGIN ")?;
     let end = text[from..].find("-----END ")? + from;
     let to = text[end + 9..].find("-----")? + end + 9 + 5;
-    let (label, der) = pem::decode_vec(text[from..to].as_bytes()).ok()?;
+    let (label, der) = pem::decode_vec(&text.as_bytes()[from..to]).ok()?;
     Some((label.to_owned(), der))
 }
 

@@ -15,7 +15,9 @@ pub(crate) enum PublicKeyError {
     #[error("it cannot be parsed")]
     Malformed,
     /// Its algorithm, curve or size.
-    #[error("its algorithm or size is not accepted: use ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048, 3072 or 4096 bits")]
+    #[error(
+        "its algorithm or size is not accepted: use ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048, 3072 or 4096 bits"
+    )]
     Unsupported,
 }
 
@@ -46,8 +48,7 @@ impl PublicKey {
         let algorithm = match spki.algorithm.oid {
             rfc5912::ID_EC_PUBLIC_KEY => {
                 let curve = spki.algorithm.parameters.ok_or(PublicKeyError::Malformed)?;
-                let curve: ObjectIdentifier =
-                    curve.decode_as().map_err(|_| PublicKeyError::Unsupported)?;
+                let curve: ObjectIdentifier = curve.decode_as().map_err(|_| PublicKeyError::Unsupported)?;
                 match curve {
                     rfc5912::SECP_256_R_1 => Algorithm::P256,
                     rfc5912::SECP_384_R_1 => Algorithm::P384,
@@ -76,9 +77,9 @@ impl PublicKey {
 
     /// True when `signature` over `message` is this key's, with any hash the key may be used with.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.verifiers()
-            .iter()
-            .any(|(verifier, _)| UnparsedPublicKey::new(*verifier, &self.key).verify(message, signature).is_ok())
+        self.verifiers().iter().any(|(verifier, _)| {
+            UnparsedPublicKey::new(*verifier, &self.key).verify(message, signature).is_ok()
+        })
     }
 
     /// True when `signature` over a message with this digest is this key's. Ed25519 signs no digests.
@@ -104,8 +105,7 @@ impl PublicKey {
 
     /// True when a `PublicKeyDetails` names this kind of key, for a message that is at hand.
     pub(crate) fn is_of(&self, details: &str) -> bool {
-        self.hash_of(details).is_some()
-            || (self.algorithm == Algorithm::Ed25519 && details == "PKIX_ED25519")
+        self.hash_of(details).is_some() || (self.algorithm == Algorithm::Ed25519 && details == "PKIX_ED25519")
     }
 
     fn verifiers(&self) -> &'static [(&'static dyn VerificationAlgorithm, Option<Hash>)] {

@@ -33,12 +33,6 @@ impl Status {
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self { code: 13, http: StatusCode::INTERNAL_SERVER_ERROR, message: message.into() }
     }
-
-    /// What it says.
-    #[cfg(test)]
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
 }
 
 impl IntoResponse for Status {

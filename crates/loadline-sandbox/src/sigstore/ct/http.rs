@@ -11,19 +11,17 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use x509_cert::Certificate;
 
 use super::wire::{self, Signed};
-use super::CtLog;
+use super::{CtLog, POISON};
 use crate::sigstore::keys::sha256;
+use crate::sigstore::log::Record;
 use crate::sigstore::public_key::PublicKey;
 
-/// RFC 6962 section 3.1.
-pub(crate) const POISON: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.3");
 /// So many entries are given at once, at most.
 const ENTRIES: u64 = 256;
 /// The longest chain that is taken.
@@ -149,7 +147,8 @@ fn check_issuer(subject: &Certificate, issuer_der: &[u8], issuer: &Certificate) 
     if subject.tbs_certificate.issuer != issuer.tbs_certificate.subject {
         return Err("names another issuer than the certificate that follows it");
     }
-    let key = PublicKey::from_certificate(issuer_der).map_err(|_| "is followed by a key that is not accepted")?;
+    let key =
+        PublicKey::from_certificate(issuer_der).map_err(|_| "is followed by a key that is not accepted")?;
     let tbs = subject.tbs_certificate.to_der().map_err(|_| "cannot be encoded")?;
     match key.verifies(&tbs, subject.signature.raw_bytes()) {
         true => Ok(()),
@@ -165,8 +164,7 @@ fn is_poisoned(certificate: &Certificate) -> bool {
 async fn get_sth(State(log): State<Arc<CtLog>>) -> Result<Json<Value>, Refusal> {
     let (size, root) = log.head();
     let now = u64::try_from(log.clock.now().as_millisecond()).unwrap_or(0);
-    let signature =
-        log.key.sign(&wire::tree_head_input(now, size, &root)).map_err(Refusal::broken)?;
+    let signature = log.key.sign(&wire::tree_head_input(now, size, &root)).map_err(Refusal::broken)?;
     let signature = wire::digitally_signed(&signature).map_err(Refusal::broken)?;
     Ok(Json(json!({
         "tree_size": size,
@@ -182,7 +180,8 @@ async fn get_sth_consistency(
 ) -> Result<Json<Value>, Refusal> {
     let (first, second) = (number(&parameters, "first")?, number(&parameters, "second")?);
     let proof = log.log.consistency(first, second);
-    let proof = proof.ok_or_else(|| Refusal::bad("first and second must be tree sizes, the smaller first"))?;
+    let proof =
+        proof.ok_or_else(|| Refusal::bad("first and second must be tree sizes, the smaller first"))?;
     Ok(Json(json!({"consistency": hashes(&proof)})))
 }
 
@@ -213,7 +212,12 @@ async fn get_entries(
     let entries = read(&log, start, count)?;
     let entries: Vec<_> = entries
         .iter()
-        .map(|(leaf, extra)| json!({"leaf_input": STANDARD.encode(leaf), "extra_data": STANDARD.encode(extra)}))
+        .map(|record| {
+            json!({
+                "leaf_input": STANDARD.encode(&record.leaf),
+                "extra_data": STANDARD.encode(&record.extra),
+            })
+        })
         .collect();
     Ok(Json(json!({"entries": entries})))
 }
@@ -224,12 +228,14 @@ async fn get_entry_and_proof(
 ) -> Result<Json<Value>, Refusal> {
     let (index, size) = (number(&parameters, "leaf_index")?, number(&parameters, "tree_size")?);
     let path = log.log.inclusion(index, size);
-    let path = path.ok_or_else(|| Refusal::bad("leaf_index must be below tree_size, and that no larger than the tree"))?;
+    let path = path.ok_or_else(|| {
+        Refusal::bad("leaf_index must be below tree_size, and that no larger than the tree")
+    })?;
     let entries = read(&log, index, 1)?;
-    let (leaf, extra) = entries.first().ok_or_else(|| Refusal::broken("no entry"))?;
+    let record = entries.first().ok_or_else(|| Refusal::broken("no entry"))?;
     Ok(Json(json!({
-        "leaf_input": STANDARD.encode(leaf),
-        "extra_data": STANDARD.encode(extra),
+        "leaf_input": STANDARD.encode(&record.leaf),
+        "extra_data": STANDARD.encode(&record.extra),
         "audit_path": hashes(&path),
     })))
 }
@@ -238,7 +244,7 @@ async fn get_roots(State(log): State<Arc<CtLog>>) -> Json<Value> {
     Json(json!({"certificates": [STANDARD.encode(&log.root)]}))
 }
 
-fn read(log: &CtLog, start: u64, count: u64) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Refusal> {
+fn read(log: &CtLog, start: u64, count: u64) -> Result<Vec<Record>, Refusal> {
     let entries = usize::try_from(count).ok().and_then(|count| log.log.entries(start, count));
     entries.ok_or_else(|| Refusal::bad("no such entries"))?.map_err(Refusal::broken)
 }

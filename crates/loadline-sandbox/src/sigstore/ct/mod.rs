@@ -7,11 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use const_oid::ObjectIdentifier;
 use loadline_core::Clock;
 
 use super::keys::{KeyError, SigningKey, sha256};
 use super::log::{Hash, Kind, Log, LogError};
 use wire::{Signed, TooLong};
+
+/// Marks a precertificate, RFC 6962 section 3.1.
+pub(crate) const POISON: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.3");
 
 /// A certificate that did not get its timestamp.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +98,7 @@ impl CtLog {
         let unreadable = CtError::Unreadable { index };
         match self.log.entries(index, 1) {
             Some(Ok(entries)) => {
-                let leaf = entries.first().and_then(|(leaf, _)| wire::parse_leaf(leaf));
+                let leaf = entries.first().and_then(|record| wire::parse_leaf(&record.leaf));
                 leaf.map(|(time, _)| time).ok_or(unreadable)
             }
             _ => Err(unreadable),

@@ -67,11 +67,7 @@ pub(crate) fn digitally_signed(signature: &[u8]) -> Result<Vec<u8>, TooLong> {
 }
 
 /// A `SignedCertificateTimestampList` with one timestamp, as it is embedded in certificates.
-pub(crate) fn timestamp_list(
-    log_id: &Hash,
-    timestamp: u64,
-    signature: &[u8],
-) -> Result<Vec<u8>, TooLong> {
+pub(crate) fn timestamp_list(log_id: &Hash, timestamp: u64, signature: &[u8]) -> Result<Vec<u8>, TooLong> {
     let mut sct = vec![0];
     sct.extend_from_slice(log_id);
     sct.extend_from_slice(&timestamp.to_be_bytes());

@@ -46,7 +46,9 @@ pub(crate) enum IdentityError {
     Claim(&'static str),
     #[error("email_verified claim was false")]
     EmailNotVerified,
-    #[error("the subject {0} is neither an email address nor a URI: ask for a token with claim.email, or with GitHub's claims")]
+    #[error(
+        "the subject {0} is neither an email address nor a URI: ask for a token with claim.email, or with GitHub's claims"
+    )]
     Subject(String),
 }
 
@@ -165,8 +167,7 @@ impl Identity {
         let is_github = self.claims.contains_key("job_workflow_ref");
         let claim = |name: &str| self.claims.get(name).and_then(Value::as_str).filter(|_| is_github);
         // Before .8 the text stands there as it is; from .8 on it is a DER UTF8String.
-        for (number, name) in
-            [(2, "event_name"), (3, "sha"), (4, "workflow"), (5, "repository"), (6, "ref")]
+        for (number, name) in [(2, "event_name"), (3, "sha"), (4, "workflow"), (5, "repository"), (6, "ref")]
         {
             if let Some(value) = claim(name) {
                 extensions.push(raw_extension(oid(number), false, value.as_bytes())?);
@@ -189,9 +190,12 @@ impl Identity {
             (18, at_github("workflow_ref")),
             (19, own("workflow_sha")),
             (20, own("event_name")),
-            (21, run.map(|((repository, id), attempt)| {
-                format!("{GITHUB}/{repository}/actions/runs/{id}/attempts/{attempt}")
-            })),
+            (
+                21,
+                run.map(|((repository, id), attempt)| {
+                    format!("{GITHUB}/{repository}/actions/runs/{id}/attempts/{attempt}")
+                }),
+            ),
             (22, own("repository_visibility")),
             (23, own("environment")),
             (24, own("sub")),

@@ -11,8 +11,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
-use der::asn1::OctetString;
 use der::Encode;
+use der::asn1::OctetString;
 use jiff::SignedDuration;
 use loadline_core::Clock;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use super::certificate::{
     CertificateError, Request, extension, raw_extension, sign, signer_extensions, to_be_signed,
 };
 use super::ct::wire::{Signed, TooLong};
-use super::ct::{CtError, CtLog};
+use super::ct::{CtError, CtLog, POISON};
 use super::issuer::Issuer;
 use super::keys::sha256;
 use super::pem;
@@ -34,7 +34,6 @@ use request::{INVALID_TOKEN, SigningCertificateRequest};
 
 const VALIDITY: SignedDuration = SignedDuration::from_mins(10);
 const CODE_SIGNING: ObjectIdentifier = const_oid::db::rfc5280::ID_KP_CODE_SIGNING;
-const POISON: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.3");
 const TIMESTAMP_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
 
 /// A certificate that could not be issued, for a reason on our side.
@@ -110,8 +109,9 @@ async fn signing_certificate(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Status> {
-    let request: SigningCertificateRequest = serde_json::from_slice(&body)
-        .map_err(|error| Status::invalid_argument(format!("the request is not the JSON it should be: {error}")))?;
+    let request: SigningCertificateRequest = serde_json::from_slice(&body).map_err(|error| {
+        Status::invalid_argument(format!("the request is not the JSON it should be: {error}"))
+    })?;
     let in_body = request.credentials.as_ref().map(|credentials| credentials.oidc_identity_token.as_str());
     let in_header = || {
         let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;

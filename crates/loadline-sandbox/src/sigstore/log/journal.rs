@@ -187,8 +187,7 @@ impl Journal {
             places.push(Place { offset: self.end + buffer.len() as u64, length });
             buffer.extend_from_slice(content);
         }
-        let written =
-            self.records.write_all_at(&buffer, self.end).and_then(|()| self.records.sync_data());
+        let written = self.records.write_all_at(&buffer, self.end).and_then(|()| self.records.sync_data());
         if let Err(source) = written {
             self.take_back(self.end);
             return Err(JournalError::File { path: self.path.clone(), source });

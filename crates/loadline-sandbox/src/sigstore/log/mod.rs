@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 pub use journal::{Cut, JournalError};
 use journal::{Head, Journal, Place, Reader};
-pub(crate) use merkle::{Hash, leaf_hash};
 use merkle::Tree;
+pub(crate) use merkle::{Hash, leaf_hash};
 
 use super::keys::KeyError;
 
@@ -48,7 +48,19 @@ pub(crate) struct Kind {
     /// What tells two entries apart, from a leaf: entries with the same key are duplicates.
     pub(crate) key: fn(leaf: &[u8]) -> Hash,
     /// Signs the head of a given size and root, as text that is kept with it.
-    pub(crate) seal: Box<dyn Fn(u64, &Hash) -> Result<String, KeyError> + Send + Sync>,
+    pub(crate) seal: Box<Seal>,
+}
+
+/// Signs the head of a given size and root.
+pub(crate) type Seal = dyn Fn(u64, &Hash) -> Result<String, KeyError> + Send + Sync;
+
+/// What the log keeps of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// What is hashed into the tree.
+    pub(crate) leaf: Vec<u8>,
+    /// What is kept beside it.
+    pub(crate) extra: Vec<u8>,
 }
 
 /// An entry that is in the log, and on disk.
@@ -127,24 +139,27 @@ impl Log {
             .name("loadline-log".to_owned())
             .spawn(move || write(journal, &kind, &writers, &receiver))
             .map_err(file)?;
-        Ok(Self {
-            state,
-            reader,
-            sender: Mutex::new(Some(sender)),
-            writer: Mutex::new(Some(writer)),
-            cut,
-        })
+        Ok(Self { state, reader, sender: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)), cut })
     }
 
     /// Appends an entry; answers when it is on disk. `extra` is kept beside the leaf, outside of the tree.
     pub(crate) async fn append(&self, leaf: Vec<u8>, extra: Vec<u8>) -> Result<Entry, LogError> {
         let (answer, receiver) = oneshot::channel();
-        {
-            let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-            let sender = sender.as_ref().ok_or(LogError::Closed)?;
-            sender.send(Append { leaf, extra, answer }).map_err(|_| LogError::Closed)?;
-        }
+        self.send(Append { leaf, extra, answer })?;
         receiver.await.map_err(|_| LogError::Closed)?
+    }
+
+    /// Appends an entry from a thread that may wait.
+    pub(crate) fn append_blocking(&self, leaf: Vec<u8>, extra: Vec<u8>) -> Result<Entry, LogError> {
+        let (answer, receiver) = oneshot::channel();
+        self.send(Append { leaf, extra, answer })?;
+        receiver.blocking_recv().map_err(|_| LogError::Closed)?
+    }
+
+    fn send(&self, append: Append) -> Result<(), LogError> {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = sender.as_ref().ok_or(LogError::Closed)?;
+        sender.send(append).map_err(|_| LogError::Closed)
     }
 
     /// The size, the root and the signed head, of one moment.
@@ -157,11 +172,6 @@ impl Log {
     /// The index of the entry whose leaf has this hash.
     pub(crate) fn find(&self, leaf_hash: &Hash) -> Option<u64> {
         self.state().leaves.get(leaf_hash).copied()
-    }
-
-    /// The index of the entry that `key` names.
-    pub(crate) fn find_key(&self, key: &Hash) -> Option<u64> {
-        self.state().seen.get(key).copied()
     }
 
     /// The audit path of `index` at `size`.
@@ -179,18 +189,14 @@ impl Log {
         self.state().tree.nodes(level, first, width).map(<[Hash]>::to_vec)
     }
 
-    /// The leaf and the extra bytes of `width` entries from `first` on; none when there are not so many.
-    pub(crate) fn entries(
-        &self,
-        first: u64,
-        width: usize,
-    ) -> Option<Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError>> {
+    /// `width` entries from `first` on; none when there are not so many.
+    pub(crate) fn entries(&self, first: u64, width: usize) -> Option<Result<Vec<Record>, JournalError>> {
         let first = usize::try_from(first).ok()?;
         let places = self.state().places.get(first..first.checked_add(width)?)?.to_vec();
         let read = |place| {
             let content = self.reader.read(place)?;
             let (leaf, extra) = split(&content);
-            Ok((leaf.to_vec(), extra.to_vec()))
+            Ok(Record { leaf: leaf.to_vec(), extra: extra.to_vec() })
         };
         Some(places.into_iter().map(read).collect())
     }

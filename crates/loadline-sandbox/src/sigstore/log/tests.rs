@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use super::*;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -25,7 +27,10 @@ async fn entries_are_there_again_and_the_tree_goes_on() {
     assert_eq!(log.head().0, 5);
     assert_eq!(log.head().1, root);
     assert_eq!(log.cut, None);
-    assert_eq!(log.entries(3, 1).unwrap().unwrap(), [(b"3".to_vec(), b"extra".to_vec())]);
+    assert_eq!(
+        log.entries(3, 1).unwrap().unwrap(),
+        [Record { leaf: b"3".to_vec(), extra: b"extra".to_vec() }]
+    );
     assert!(matches!(append(&log, "3").await, Err(LogError::Duplicate { index: 3 })));
     assert_eq!(append(&log, "5").await.unwrap().index, 5);
     assert!(log.consistency(5, 6).is_some());
@@ -136,4 +141,40 @@ async fn what_was_synced_but_not_answered_is_kept() {
     fs::write(folder.path().join("head"), head).unwrap();
     let log = open(folder.path()).unwrap();
     assert_eq!((log.head().0, log.cut.clone()), (2, None));
+}
+
+/// A kill leaves any beginning of what was being written: every one of them is tried.
+#[tokio::test]
+async fn killed_at_any_byte_the_log_keeps_what_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path()).unwrap();
+    let (entries, head) = (folder.path().join("entries"), folder.path().join("head"));
+    let mut acknowledged = Vec::new();
+    for n in 0..6 {
+        acknowledged.push((
+            fs::metadata(&entries).unwrap().len() as usize,
+            fs::read(&head).unwrap(),
+            log.head(),
+        ));
+        append(&log, &"x".repeat(n * 7)).await.unwrap();
+    }
+    drop(log);
+    let whole = fs::read(&entries).unwrap();
+    for (written, head_bytes, (size, root, _)) in acknowledged {
+        for length in written..=whole.len() {
+            fs::write(&entries, &whole[..length]).unwrap();
+            fs::write(&head, &head_bytes).unwrap();
+            let log = open(folder.path()).unwrap();
+            let now = log.head().0;
+            assert!(now >= size, "{length}: {now} < {size}");
+            assert_eq!(log.state().tree.root(size), Some(root));
+            assert!(log.consistency(size, now).is_some());
+            let kept = fs::metadata(&entries).unwrap().len() as usize;
+            assert_eq!(
+                log.cut.as_ref().map(|cut| cut.bytes as usize),
+                (kept < length).then(|| length - kept)
+            );
+            assert_eq!(append(&log, "after").await.unwrap().index, now);
+        }
+    }
 }

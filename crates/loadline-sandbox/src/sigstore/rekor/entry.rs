@@ -6,8 +6,8 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -258,8 +258,7 @@ fn dsse(request: DsseRequest) -> Result<Entry, EntryError> {
     for signature in &envelope.signatures {
         let verifier = verifiers.iter().find(|(key, _)| key.verifies(&message, &signature.sig.0));
         let (_, body) = verifier.ok_or(EntryError::Envelope)?;
-        signatures
-            .push(SignatureBody { content: STANDARD.encode(&signature.sig.0), verifier: body.clone() });
+        signatures.push(SignatureBody { content: STANDARD.encode(&signature.sig.0), verifier: body.clone() });
     }
     let payload = digest(&SHA256, &envelope.payload.0);
     let spec = DsseSpec {

@@ -17,13 +17,30 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::keys::SigningKey;
+use super::keys::{KeyError, SigningKey, sha256};
 use super::log::{Kind, Log, LogError, leaf_hash};
 use super::status::Status;
 
 /// The largest entry: an entry bundle gives its length in two bytes.
 const ENTRY_LIMIT: usize = 65_535;
 const DUPLICATE_INDEX: HeaderName = HeaderName::from_static("x-log-index");
+
+/// What the first entry of every log is about.
+const GENESIS: &[u8] = b"the first entry of a loadline sandbox";
+
+/// A transparency log that could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RekorError {
+    /// Its entries.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Its first entry could not be signed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Its first entry could not be made.
+    #[error("the transparency log's first entry: {0}")]
+    Genesis(String),
+}
 
 /// The log.
 pub(crate) struct Rekor {
@@ -34,14 +51,18 @@ pub(crate) struct Rekor {
 impl Rekor {
     /// Opens the log in `folder`. `origin` names it in checkpoints: the host of its address, as clients
     /// compare it with their trust root.
-    pub(crate) fn open(folder: &Path, key: SigningKey, origin: String) -> Result<Self, LogError> {
+    pub(crate) fn open(folder: &Path, key: SigningKey, origin: String) -> Result<Self, RekorError> {
         let key = Arc::new(key);
         let signer = Arc::clone(&key);
         let kind = Kind {
             key: leaf_hash,
             seal: Box::new(move |size, root| checkpoint::sign(&origin, size, root, &signer)),
         };
-        Ok(Self { key, log: Log::open(folder, kind)? })
+        let log = Log::open(folder, kind)?;
+        if log.head().0 == 0 {
+            log.append_blocking(genesis(&key)?, Vec::new())?;
+        }
+        Ok(Self { key, log })
     }
 
     /// The addresses, `/api/v2/…`.
@@ -52,6 +73,25 @@ impl Rekor {
             .route("/api/v2/tile/{level}/{*rest}", get(tiles::tile))
             .with_state(Arc::clone(self))
     }
+}
+
+/// The first entry, signed with the log's own key.
+///
+/// Nobody else's entry may be number 0 of a tree of one: Protobuf's JSON leaves out zeros and empty lists,
+/// and sigstore-python 4.5 refuses a bundle whose `logIndex` and `hashes` are left out.
+fn genesis(key: &SigningKey) -> Result<Vec<u8>, RekorError> {
+    let request = json!({"hashedRekordRequestV002": {
+        "digest": STANDARD.encode(sha256(GENESIS)),
+        "signature": {
+            "content": STANDARD.encode(key.sign(GENESIS)?),
+            "verifier": {
+                "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                "publicKey": {"rawBytes": STANDARD.encode(key.spki())},
+            },
+        },
+    }});
+    let entry = entry::parse(request.to_string().as_bytes());
+    Ok(entry.map_err(|error| RekorError::Genesis(error.to_string()))?.body)
 }
 
 async fn create_entry(State(rekor): State<Arc<Rekor>>, request: Bytes) -> Result<Response, Response> {

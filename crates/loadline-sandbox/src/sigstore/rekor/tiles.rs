@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::Rekor;
+use crate::sigstore::log::Record;
 use crate::sigstore::status::Status;
 
 /// Hashes in a full tile, entries in a full bundle.
@@ -80,9 +81,9 @@ pub(super) async fn tile(
 }
 
 /// Entries one after the other, each after its length in two bytes.
-fn bundle(entries: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>> {
+fn bundle(entries: &[Record]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    for (entry, _) in entries {
+    for Record { leaf: entry, .. } in entries {
         out.extend_from_slice(&u16::try_from(entry.len()).ok()?.to_be_bytes());
         out.extend_from_slice(entry);
     }
@@ -92,8 +93,7 @@ fn bundle(entries: &[(Vec<u8>, Vec<u8>)]) -> Option<Vec<u8>> {
 /// `GET /api/v2/checkpoint`.
 pub(super) async fn checkpoint(State(rekor): State<Arc<Rekor>>) -> Response {
     let (_, _, checkpoint) = rekor.log.head();
-    let headers =
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     (headers, checkpoint.to_string()).into_response()
 }
 
@@ -107,7 +107,8 @@ mod tests {
         assert_eq!(parse("000"), tile(0, 256));
         assert_eq!(parse("x001/x234/067"), tile(1_234_067, 256));
         assert_eq!(parse("067.p/1"), tile(67, 1));
-        for bad in ["", "0", "1234", "x001", "001/002", "x000/001", "001.p/0", "001.p/256", "001.p/01", "-01"] {
+        for bad in ["", "0", "1234", "x001", "001/002", "x000/001", "001.p/0", "001.p/256", "001.p/01", "-01"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }
