@@ -35,8 +35,8 @@ pub static VULNERABILITY: Code = Code::new(
 pub static SEVERITY_UNKNOWN: Code = Code::new(
     "severity-unknown",
     "vulnerabilities that the scanner could not rate",
-    "A vulnerability without a severity is neither above nor below the line. It does not block unless the gate \
-     says `unknown = \"block\"`, but it never passes without being named. Look it up; ignore it with a statement \
+    "A vulnerability without a severity is neither above nor below the line. It does not block unless the policy \
+     says so, but it never passes without being named. Look it up; ignore it with a statement \
      when it is harmless.",
 );
 
@@ -142,7 +142,7 @@ pub static IGNORE_UNEXPLAINED: Code = Code::new(
     "an ignore has no statement or no expiry",
     "Whoever reads it later cannot tell why it is there and nobody is made to look again. In `.trivyignore.yaml` \
      give it a `statement` and an `expired_at`; in `.trivyignore` a comment above it and `exp:YYYY-MM-DD` after \
-     the id. With `require-statement` or `require-expiry` it is an error and covers nothing.",
+     the id. Where the policy demands them it is an error and covers nothing.",
 );
 
 /// A key that no reader of the format knows.

@@ -364,9 +364,9 @@ impl Weighing<'_> {
     fn holds(&self, ignore: &Ignore) -> bool {
         let policy = self.request.policy;
         let lapsed = ignore.expiry.as_ref().is_some_and(|expiry| expiry.lapsed(self.request.now));
-        !lapsed
-            && !(policy.require_statement && ignore.statement.is_none())
-            && !(policy.require_expiry && ignore.expiry.is_none())
+        let unexplained = policy.require_statement && ignore.statement.is_none();
+        let endless = policy.require_expiry && ignore.expiry.is_none();
+        !(lapsed || unexplained || endless)
     }
 
     fn one(

@@ -1,5 +1,7 @@
 //! What an image's gate demands.
 
+use loadline_core::config::{Gate, GateMode, ThresholdSeverity};
+
 use crate::severity::Severity;
 
 /// Whether all counts, or only what is new.
@@ -51,5 +53,48 @@ impl Default for GatePolicy {
             require_statement: false,
             require_expiry: false,
         }
+    }
+}
+
+impl From<ThresholdSeverity> for Severity {
+    fn from(severity: ThresholdSeverity) -> Self {
+        match severity {
+            ThresholdSeverity::Low => Self::Low,
+            ThresholdSeverity::Medium => Self::Medium,
+            ThresholdSeverity::High => Self::High,
+            ThresholdSeverity::Critical => Self::Critical,
+        }
+    }
+}
+
+impl From<&Gate> for GatePolicy {
+    /// What an image's `gate` table says; what it cannot say keeps its default.
+    fn from(gate: &Gate) -> Self {
+        let mode = match gate.mode {
+            GateMode::Block => Mode::Block,
+            GateMode::Regression => Mode::Regression,
+        };
+        Self { fail_on: gate.fail_on.into(), only_fixed: gate.only_fixed, mode, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_maps_onto_it() {
+        let gate = Gate {
+            mode: GateMode::Regression,
+            fail_on: ThresholdSeverity::Critical,
+            only_fixed: true,
+            ..Gate::default()
+        };
+        let policy = GatePolicy::from(&gate);
+        assert_eq!(
+            (policy.fail_on, policy.only_fixed, policy.mode),
+            (Severity::Critical, true, Mode::Regression)
+        );
+        assert_eq!(GatePolicy::from(&Gate::default()), GatePolicy::default());
     }
 }

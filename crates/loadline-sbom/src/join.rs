@@ -287,10 +287,10 @@ impl<'a> Joining<'a> {
         let mut properties = Vec::new();
         for element in said.map(|elements| elements.0).unwrap_or_default() {
             let members: crate::read::Members<'_> = parse(element.get())?;
-            if let (Some(name), Some(value)) = (members.text("name"), members.text("value")) {
-                if name.starts_with("loadline:unread") {
-                    properties.push((name, value));
-                }
+            if let (Some(name), Some(value)) = (members.text("name"), members.text("value"))
+                && name.starts_with("loadline:unread")
+            {
+                properties.push((name, value));
             }
         }
         component

@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-/// A text, borrowed from the input where it has no escapes; null is the empty text.
+/// A text, borrowed from the input where it has no escapes; null is the empty text. Some scanners wrote their
+/// date as a number, so a whole number is its digits.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::Error> {
     struct Text;
     impl<'de> Visitor<'de> for Text {
@@ -14,6 +15,9 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a string or null")
+        }
+        fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(Cow::Owned(number.to_string()))
         }
         fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
             Ok(Cow::Borrowed(text))

@@ -94,7 +94,7 @@ fn place(path: &str) -> Option<Place> {
     }
     let inner = folder.rsplit_once("node_modules/").map_or("", |(_, inner)| inner);
     let root = match inner.split_once('/') {
-        None => !inner.is_empty(),
+        None => !inner.is_empty() && !inner.starts_with('@'),
         Some((scope, name)) => scope.starts_with('@') && !name.contains('/') && !name.is_empty(),
     };
     root.then_some(Place::Installed)
