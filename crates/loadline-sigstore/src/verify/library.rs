@@ -15,6 +15,9 @@ pub(crate) fn translate(error: Error, root: &TrustRoot) -> VerifyError {
         // That the content is about the artifact has been seen to before; what is left is the log entry.
         Error::ArtifactMismatch(reason) => VerifyError::LogEntryMismatch { reason },
         Error::UnsupportedArtifact(reason) => VerifyError::ArtifactForm { reason },
+        Error::InvalidBundle(reason) if reason.contains("in-toto statement") => {
+            VerifyError::StatementMalformed { reason }
+        }
         Error::InvalidBundle(reason) => VerifyError::Malformed { reason },
         Error::UnsupportedBundle(reason) => VerifyError::Unsupported { reason },
         Error::Bundle(error) => bundle(error, root),

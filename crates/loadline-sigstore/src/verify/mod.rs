@@ -202,7 +202,8 @@ fn check(
                     });
                 }
             };
-            let result = run(Artifact::from_digest(library_digest(&artifact)?))?;
+            let result = run(Artifact::from_digest(library_digest(&artifact)?))
+                .map_err(|error| statement::duplicate_or(error, envelope))?;
             if mismatch {
                 return Err(VerifyError::SubjectMismatch {
                     expected: words(expected),

@@ -32,10 +32,20 @@ pub(crate) fn read(envelope: &DsseEnvelope) -> Result<Statement<'_>, VerifyError
         });
     }
     let payload = envelope.payload.as_bytes();
-    serde_json::from_slice(payload).map_err(|error| match duplicate_key(payload) {
-        Some(key) => VerifyError::StatementDuplicateKey { key },
-        None => VerifyError::StatementMalformed { reason: error.to_string() },
-    })
+    serde_json::from_slice(payload)
+        .map_err(|error| VerifyError::StatementMalformed { reason: error.to_string() })
+        .map_err(|error| duplicate_or(error, envelope))
+}
+
+/// Of a statement that some reader stumbled over: the key that stands twice, where that was the reason.
+pub(crate) fn duplicate_or(error: VerifyError, envelope: &DsseEnvelope) -> VerifyError {
+    match error {
+        VerifyError::StatementMalformed { .. } => match duplicate_key(envelope.payload.as_bytes()) {
+            Some(key) => VerifyError::StatementDuplicateKey { key },
+            None => error,
+        },
+        other => other,
+    }
 }
 
 /// Whether bytes are a statement that would be accepted, for signing.
