@@ -124,9 +124,17 @@ impl Auth {
         headers: &HeaderMap,
         method: &Method,
         target: Option<&Target>,
+        query: &Query,
     ) -> Result<Access, Refusal> {
         let scope = target.and_then(|target| scope(target, method));
-        let ask = |error: Option<&str>| self.ask(headers, scope.as_ref(), error);
+        // Asked for along with the target's, but not demanded: without it a mount becomes an upload.
+        let source = match target {
+            Some(Target::Uploads(_)) if query.get("mount").is_some() => {
+                query.get("from").and_then(|from| Name::parse(from).ok())
+            }
+            _ => None,
+        };
+        let ask = |error: Option<&str>| self.ask(headers, scope.as_ref(), source.as_ref(), error);
         let Some(header) = headers.get(AUTHORIZATION) else { return Err(ask(None)) };
         let header = header.to_str().unwrap_or_default();
         let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
@@ -195,7 +203,13 @@ impl Auth {
         Ok(response)
     }
 
-    fn ask(&self, headers: &HeaderMap, scope: Option<&(Name, Vec<Action>)>, error: Option<&str>) -> Refusal {
+    fn ask(
+        &self,
+        headers: &HeaderMap,
+        scope: Option<&(Name, Vec<Action>)>,
+        source: Option<&Name>,
+        error: Option<&str>,
+    ) -> Refusal {
         let message = match error {
             Some("insufficient_scope") => "the token does not allow this: ask for one with the scope named",
             Some(_) => "the token is expired or not from here: fetch a new one",
@@ -207,7 +221,12 @@ impl Auth {
         let mut challenge = format!("Bearer realm=\"http://{}/token\",service=\"{SERVICE}\"", host(headers));
         if let Some((name, actions)) = scope {
             let actions: Vec<_> = actions.iter().map(|action| action.name()).collect();
-            challenge.push_str(&format!(",scope=\"repository:{}:{}\"", name.as_str(), actions.join(",")));
+            let source = source.map(|from| format!(" repository:{}:pull", from.as_str())).unwrap_or_default();
+            challenge.push_str(&format!(
+                ",scope=\"repository:{}:{}{source}\"",
+                name.as_str(),
+                actions.join(",")
+            ));
         } else if error == Some("insufficient_scope") {
             challenge.push_str(",scope=\"registry:catalog:*\"");
         }

@@ -103,7 +103,7 @@ async fn route(state: &State, request: Request) -> Result<Response<Body>, Refusa
     }
     let target = Target::parse(parts.uri.path());
     let allowed = match &state.auth {
-        Some(auth) => auth.check(headers, method, target.as_ref().ok()),
+        Some(auth) => auth.check(headers, method, target.as_ref().ok(), &query),
         None => Ok(Access::All),
     };
     let changes = !matches!(*method, Method::GET | Method::HEAD);

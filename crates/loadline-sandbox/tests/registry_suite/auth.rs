@@ -39,6 +39,11 @@ async fn without_credentials_the_way_to_a_token_is_said() {
         ("GET", "/v2/a/b/manifests/x", ",scope=\"repository:a/b:pull\""),
         ("HEAD", "/v2/a/b/manifests/x", ",scope=\"repository:a/b:pull\""),
         ("POST", "/v2/a/b/blobs/uploads/", ",scope=\"repository:a/b:pull,push\""),
+        (
+            "POST",
+            "/v2/a/blobs/uploads/?mount=sha256:0&from=b/c",
+            ",scope=\"repository:a:pull,push repository:b/c:pull\"",
+        ),
         ("PUT", "/v2/a/b/manifests/x", ",scope=\"repository:a/b:pull,push\""),
         ("DELETE", "/v2/a/b/manifests/x", ",scope=\"repository:a/b:delete\""),
     ] {
