@@ -40,11 +40,12 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_LICENCE_CHARS).collect()
 }
 
-/// The SPDX identifier that a text is, letter for letter. Only those of the Open Source Initiative, which are old
-/// enough to be in the list that every validator's copy of the schema has; others are written as expressions,
-/// which no list bounds.
+/// The SPDX identifier that a text is, letter for letter. Only those that both the Open Source Initiative and the
+/// Free Software Foundation approve, which are old enough to be in the list that every validator's copy of the
+/// schema has; others are written as expressions, which no list bounds.
 fn id(text: &str) -> Option<&'static str> {
-    spdx::license_id(text).filter(|id| id.name == text && id.is_osi_approved()).map(|id| id.name)
+    let approved = |id: &spdx::LicenseId| id.is_osi_approved() && id.is_fsf_free_libre();
+    spdx::license_id(text).filter(|id| id.name == text && approved(id)).map(|id| id.name)
 }
 
 fn is_expression(text: &str) -> bool {
@@ -78,7 +79,7 @@ mod tests {
         let known: BTreeSet<&str> =
             schema["enum"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
         let written = known.iter().filter(|text| id(text).is_some()).count();
-        assert!(written > 100, "{written}");
+        assert!(written > 40, "{written}");
         let foreign: Vec<_> = spdx::identifiers::LICENSES
             .iter()
             .map(|l| l.name)

@@ -125,3 +125,57 @@ fn every_document_joins_with_itself_and_stays_whole() {
     }
     assert!(joined_any > 100, "{joined_any}");
 }
+
+#[test]
+#[ignore = "needs real data: cargo xtask data"]
+fn a_document_of_30_mib_is_read_and_joined_within_seconds() {
+    let path =
+        "sbom-cyclonedx/guacsec+trustify-ui/e2e/tests/common/assets/sbom/cnv-4.17-binary-1-latest.json";
+    let one: serde_json::Value = serde_json::from_slice(&std::fs::read(data().join(path)).unwrap()).unwrap();
+    let mut components = Vec::new();
+    let mut size = 0;
+    for n in 0.. {
+        for component in one["components"].as_array().unwrap() {
+            let mut component = component.clone();
+            for member in ["bom-ref", "purl"] {
+                let text = format!("{}&n={n}", component[member].as_str().unwrap());
+                component[member] = text.into();
+            }
+            let text = component.to_string();
+            size += text.len();
+            components.push(text);
+        }
+        if size > 30 << 20 {
+            break;
+        }
+    }
+    let text =
+        format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{}]}}"#, components.join(","));
+    let begin = std::time::Instant::now();
+    let sbom = Sbom::parse(text.as_bytes()).unwrap();
+    let read = begin.elapsed();
+    let (amd, arm) = (Platform::new("linux", "amd64", None), Platform::new("linux", "arm64", None));
+    let (one, two, index) = (Digest::of(b"1"), Digest::of(b"2"), Digest::of(b"index"));
+    let subject = Subject {
+        name: "x",
+        repository: None,
+        digest: &index,
+        platform: None,
+        diff_ids: &[],
+        created: "2026-01-01T00:00:00Z".parse().unwrap(),
+    };
+    let parts = [
+        Part { platform: &amd, digest: &one, sbom: &sbom },
+        Part { platform: &arm, digest: &two, sbom: &sbom },
+    ];
+    let begin = std::time::Instant::now();
+    let joined = join(&subject, &parts).unwrap();
+    let took = begin.elapsed();
+    println!(
+        "{} MiB, {} components: read {read:?}, joined with itself {took:?}",
+        text.len() >> 20,
+        sbom.components()
+    );
+    assert_eq!(joined.components(), components.len() + 2);
+    assert!(read.as_secs() < 20 && took.as_secs() < 60);
+}

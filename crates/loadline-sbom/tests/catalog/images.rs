@@ -308,3 +308,9 @@ fn the_heaviest_part_is_named() {
     let counted: usize = weights.iter().filter(|w| w.part.starts_with("components ")).map(|w| w.count).sum();
     assert_eq!(counted, sbom.components());
 }
+
+#[test]
+fn a_document_over_a_budget_says_so_before_it_is_read() {
+    let huge = vec![b' '; loadline_sbom::MAX_SBOM_BYTES + 1];
+    assert!(matches!(Sbom::parse(&huge), Err(SbomError::TooLarge { .. })));
+}
