@@ -1,7 +1,7 @@
 //! Rules over a repository: shared regions that must stay byte-identical, and what mends them.
 //!
-//! [`check`] looks at a [`Tree`], the work tree or git's index, and says what is wrong; it writes
-//! nothing. [`fix`] copies the canonical region over the others. [`list`] shows the regions,
+//! [`check`] looks at the shared regions of a [`Tree`], the work tree or git's index, and says what is wrong; it writes
+//! nothing. [`check_images`] looks at the Dockerfiles of a release set. [`fix`] copies the canonical region over the others. [`list`] shows the regions,
 //! [`init`] marks the longest run of lines that files have in common.
 //!
 //! There is no network here, and no cryptography: a hook builds this room alone.
@@ -13,6 +13,7 @@ pub mod discover;
 pub mod files;
 pub mod fix;
 pub mod git;
+pub mod images;
 pub mod init;
 pub mod list;
 pub mod rules;
@@ -22,4 +23,5 @@ mod write;
 
 pub use check::{CheckRequest, check};
 pub use codes::CODES;
+pub use images::{ImageSpec, ImagesRequest, check_images};
 pub use tree::{ReadError, Snapshot, Tree, WorkTree};

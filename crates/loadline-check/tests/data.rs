@@ -5,9 +5,13 @@
 use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use loadline_check::discover::discover;
+use loadline_check::discover::{discover, is_dockerfile};
 use loadline_check::fix::{self, FixRequest};
-use loadline_check::{CheckRequest, Snapshot, Tree, WorkTree, check, init};
+use loadline_check::rules::base_unpinned::Pin;
+use loadline_check::rules::image_contract::Contract;
+use loadline_check::{
+    CheckRequest, ImageSpec, ImagesRequest, Snapshot, Tree, WorkTree, check, check_images, init,
+};
 use loadline_core::config::SharedRegion;
 
 fn folder() -> Utf8PathBuf {
@@ -150,4 +154,36 @@ fn what_groups_of_files_share_can_be_marked() {
         marked += 1;
     }
     assert!(marked >= 5);
+}
+
+#[test]
+#[ignore = "needs real data: cargo xtask data"]
+fn rules_over_all_real_dockerfiles() {
+    let folder = folder();
+    let tree = WorkTree::new(folder);
+    let files: Vec<_> = tree
+        .files()
+        .unwrap()
+        .into_iter()
+        .filter(|f| is_dockerfile(f) && !f.as_str().contains("/parser/"))
+        .collect();
+    let images = files.iter().map(|file| {
+        let (name, dockerfile) = (file.as_str(), file.as_path());
+        ImageSpec { name, dockerfile, target: None, build_args: Vec::new(), contract: Contract::default() }
+    });
+    let mut counts = std::collections::BTreeMap::new();
+    for image in images {
+        let file = image.dockerfile;
+        let outcome = check_images(&ImagesRequest { tree: &tree, images: &[image], pin: Pin::Digest });
+        assert!(outcome.failures.is_empty(), "{file}: {:?}", outcome.failures);
+        for finding in outcome.findings.iter().filter(|f| f.code.name != "dockerfile-unlisted") {
+            *counts.entry(finding.code.name).or_insert(0) += 1;
+            assert!(finding.location.is_some(), "{finding:?}");
+            if matches!(finding.code.name, "dockerfile-invalid" | "secret-in-dockerfile") {
+                println!("{}", finding.message);
+            }
+        }
+    }
+    println!("{} Dockerfiles: {counts:?}", files.len());
+    assert!(files.len() > 80);
 }

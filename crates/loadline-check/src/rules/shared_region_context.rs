@@ -13,6 +13,7 @@ use loadline_dockerfile::expand::Lexer;
 use loadline_dockerfile::{Dockerfile, Instruction, Keyword, Stage};
 
 use crate::check::{Group, SharedFile};
+use crate::images::find;
 
 /// The surroundings differ.
 pub static CONTEXT: Code = Code::new(
@@ -157,8 +158,8 @@ fn referenced(stages: &[Stage<'_>], shared: &[&Instruction], region: (u32, u32),
             _ => continue,
         };
         for name in names {
-            let before = stages.iter().filter(|stage| stage.from.line < instruction.line);
-            let Some(stage) = find(before, &name) else { continue };
+            let before = stages.partition_point(|stage| stage.from.line < instruction.line);
+            let Some(stage) = find(&stages[..before], &name) else { continue };
             let outside = stage.from.line < region.0 || stage.from.line > region.1;
             let value = content(stages, stage, region);
             if outside || !value.is_empty() {
@@ -172,13 +173,6 @@ fn mounted(mount: &str) -> Option<String> {
     mount.split(',').find_map(|part| part.strip_prefix("from=")).map(str::to_owned)
 }
 
-/// The stage that a name or number means, the last one of that name.
-fn find<'s, 'd: 's>(stages: impl Iterator<Item = &'s Stage<'d>>, name: &str) -> Option<&'s Stage<'d>> {
-    let number = name.parse::<usize>().ok();
-    let lower = name.to_lowercase();
-    stages.filter(|s| s.name.as_deref() == Some(lower.as_str()) || number == Some(s.index)).last()
-}
-
 /// What a stage is made of outside the region, and what its base is made of, down to an image.
 fn content(stages: &[Stage<'_>], stage: &Stage<'_>, (first, last): (u32, u32)) -> String {
     let mut lines = Vec::new();
@@ -189,7 +183,7 @@ fn content(stages: &[Stage<'_>], stage: &Stage<'_>, (first, last): (u32, u32)) -
         if stage.from.line < first || stage.from.line > last {
             lines.push(text(stage.from));
         }
-        current = find(stages[..stage.index].iter(), &stage.base.image);
+        current = find(&stages[..stage.index], &stage.base.image);
     }
     lines.reverse();
     lines.join("\n")
@@ -216,7 +210,7 @@ fn text(instruction: &Instruction) -> String {
 
 /// What is in effect where a region begins in the middle of a stage.
 fn in_effect(stages: &[Stage<'_>], stage: &Stage<'_>, first: u32, used: &[String], facts: &mut Facts) {
-    let base = match find(stages[..stage.index].iter(), &stage.base.image) {
+    let base = match find(&stages[..stage.index], &stage.base.image) {
         Some(base) => content(stages, base, (first, first)),
         None => text(stage.from),
     };

@@ -1,0 +1,38 @@
+//! Every Dockerfile of the repository belongs to an image of the set.
+
+use loadline_core::{Code, Failure, Finding, Location, Outcome};
+
+use crate::discover::is_dockerfile;
+use crate::images::ImagesRequest;
+use crate::rules::dockerfile_invalid;
+
+/// A Dockerfile that nothing builds.
+pub static UNLISTED: Code = Code::new(
+    "dockerfile-unlisted",
+    "a Dockerfile belongs to no image of the configuration",
+    "Either an image was forgotten in `loadline.toml`, and is released (or not) by other means without scan \
+     and proof, or the file is a left-over. Add the image, or remove the file; where it serves development \
+     only, this note may stay.",
+);
+
+/// Looks for Dockerfiles that no image names.
+pub(crate) fn check(request: &ImagesRequest<'_>, outcome: &mut Outcome) {
+    let files = match request.tree.files() {
+        Ok(files) => files,
+        Err(error) => {
+            outcome.failures.push(Failure::new(&dockerfile_invalid::UNREADABLE, error.to_string()));
+            return;
+        }
+    };
+    let listed = |file: &camino::Utf8Path| {
+        request
+            .images
+            .iter()
+            .any(|image| image.dockerfile.components().filter(|c| c.as_str() != ".").eq(file.components()))
+    };
+    for file in files.iter().filter(|file| is_dockerfile(file) && !listed(file)) {
+        let message = format!("`{file}` belongs to no image of the configuration");
+        let help = "add the image to `loadline.toml`, or remove the file";
+        outcome.findings.push(Finding::note(&UNLISTED, message).at(Location::file(file)).help(help));
+    }
+}
