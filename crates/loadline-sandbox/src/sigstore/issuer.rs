@@ -81,6 +81,9 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     pub(crate) fn new(url: String, key: SigningKey, clock: Clock) -> Self {
+        // The library panics at its first use where another crate of the program switches on its other
+        // provider too. An error says that one is installed already.
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         Self { url, key, clock }
     }
 

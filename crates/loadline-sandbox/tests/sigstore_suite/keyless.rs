@@ -63,6 +63,14 @@ async fn a_statement_verifies_with_the_trust_root_that_was_written() {
     ] {
         assert!(claims.contains(value), "{value} is not in {claims}");
     }
+    // For other verifiers, by hand: the bundle is good for as long as its files are, the sandbox is not needed.
+    if let Ok(keep) = std::env::var("LOADLINE_TEST_KEEP") {
+        let keep = std::path::Path::new(&keep);
+        fs::copy(&sandbox.ready().trusted_root, keep.join("trusted_root.json")).unwrap();
+        fs::write(keep.join("bundle.json"), bundle.to_string()).unwrap();
+        fs::write(keep.join("artifact"), ARTIFACT).unwrap();
+        fs::write(keep.join("issuer"), &sandbox.ready().issuer).unwrap();
+    }
     sandbox.stop().await;
 }
 

@@ -1,11 +1,12 @@
 //! The private Sigstore, asked from outside: over HTTP, and by clients that know nothing of it.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ct_log;
 mod fulcio;
 mod issuer;
 mod keyless;
+mod kill;
 mod life;
 mod rekor;
 mod tsa;

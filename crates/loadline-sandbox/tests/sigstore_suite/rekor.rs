@@ -10,7 +10,7 @@ use sigstore_types::Sha256Hash;
 
 use crate::{Key, decode, encode, get, hash, post, sandbox};
 
-fn hashed_rekord(key: &Key, artifact: &[u8]) -> Value {
+pub(crate) fn hashed_rekord(key: &Key, artifact: &[u8]) -> Value {
     json!({"hashedRekordRequestV002": {
         "digest": encode(digest(&SHA256, artifact)),
         "signature": {
@@ -50,7 +50,7 @@ async fn checkpoint(sandbox: &Sandbox) -> (u64, Sha256Hash) {
     parse(&String::from_utf8(note).unwrap())
 }
 
-fn parse(note: &str) -> (u64, Sha256Hash) {
+pub(crate) fn parse(note: &str) -> (u64, Sha256Hash) {
     let mut lines = note.lines();
     assert_eq!(lines.next(), Some("127.0.0.1"));
     let size = lines.next().unwrap().parse().unwrap();
@@ -176,7 +176,7 @@ async fn what_was_not_signed_is_not_logged() {
 }
 
 /// Reads all leaf hashes and entries out of the tiles, as a monitor would.
-async fn read(sandbox: &Sandbox, size: u64) -> (Vec<Sha256Hash>, Vec<Vec<u8>>) {
+pub(crate) async fn read(sandbox: &Sandbox, size: u64) -> (Vec<Sha256Hash>, Vec<Vec<u8>>) {
     let base = format!("{}/api/v2/tile", sandbox.ready().rekor);
     let (mut hashes, mut entries) = (Vec::new(), Vec::new());
     for tile in 0..size.div_ceil(256) {
@@ -200,7 +200,7 @@ async fn read(sandbox: &Sandbox, size: u64) -> (Vec<Sha256Hash>, Vec<Vec<u8>>) {
     (hashes, entries)
 }
 
-fn tree_hash(leaves: &[Sha256Hash]) -> Sha256Hash {
+pub(crate) fn tree_hash(leaves: &[Sha256Hash]) -> Sha256Hash {
     match leaves {
         [leaf] => *leaf,
         leaves => {
