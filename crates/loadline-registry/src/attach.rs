@@ -8,12 +8,12 @@ use crate::descriptor::Descriptor;
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::index::IndexBuilder;
 use crate::manifest::Manifest;
-use crate::remote::{Remote, fallback_tag};
+use crate::remote::{OnlyIf, Remote, fallback_tag};
 use crate::repository::{Kind, PushedManifest, ReferrersSource, Repository};
 
 /// How often the fallback tag is read and written before giving up. Writers that race lose entries of each
 /// other; each round that finds its own missing merges anew.
-const ROUNDS: u32 = 8;
+const ROUNDS: u32 = 20;
 
 /// Evidence that is attached now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,12 +110,12 @@ async fn write_fallback(
     let asked = || format!("list {} among the referrers of {subject}", descriptor.digest);
     let wrong = |kind| RegistryError::new(&remote.name, asked(), kind);
     for round in 0..ROUNDS {
-        let (mut entries, etag) = match remote.versioned_manifest(&tag).await {
+        let (mut entries, etag, absent) = match remote.versioned_manifest(&tag).await {
             Ok(current) => {
                 let index = current.manifest.as_index().map_err(wrong)?;
-                (index.manifests, current.etag)
+                (index.manifests, current.etag, false)
             }
-            Err(error) if error.is_not_found() => (Vec::new(), None),
+            Err(error) if error.is_not_found() => (Vec::new(), None, true),
             Err(error) => return Err(error),
         };
         if entries.iter().any(|entry| entry.digest == descriptor.digest) {
@@ -127,15 +127,12 @@ async fn write_fallback(
             .entries(entries)
             .build()
             .map_err(|error| wrong(RegistryErrorKind::Malformed { message: error.to_string() }))?;
-        match remote.put_tag(&tag, OCI_INDEX, built.bytes.into(), etag.as_deref()).await {
+        let only_if = if absent { Some(OnlyIf::Absent) } else { etag.as_deref().map(OnlyIf::Still) };
+        match remote.put_tag(&tag, OCI_INDEX, built.bytes.into(), only_if).await {
             Ok(()) => {}
-            // Another writer was first.
-            Err(error) if matches!(error.status(), Some(409 | 412)) => {}
+            // Another writer was first. Writers that met once would meet again if all came back at once.
+            Err(error) if matches!(error.status(), Some(409 | 412)) => remote.client.pause(round).await,
             Err(error) => return Err(error),
-        }
-        if round > 0 {
-            // Writers that met once would meet again if they all came back at once.
-            remote.client.pause(round).await;
         }
     }
     // The last write is looked at too.

@@ -226,6 +226,27 @@ impl Repository {
         }
     }
 
+    /// Copies a blob from another repository, in constant memory: taken over within one registry where that
+    /// can do so, streamed otherwise; nothing is sent where it is there already.
+    pub async fn copy_blob(&self, blob: &Descriptor, from: &Self) -> Result<Pushed, RegistryError> {
+        match (&self.0, &from.0) {
+            (Kind::Remote(to), Kind::Remote(from)) => to.copy_blob(blob, from).await,
+            (_, Kind::Layout(layout)) => {
+                let (digest, size) = (blob.digest.clone(), blob.size);
+                self.push_blob(BlobSource::File { path: layout.blob_path(&digest), digest, size }).await
+            }
+            (Kind::Layout(layout), Kind::Remote(from)) => {
+                if layout.has_blob(&blob.digest) {
+                    return Ok(Pushed::AlreadyThere);
+                }
+                let digest = blob.digest.clone();
+                let path = layout.blocking(move |layout| layout.prepare_blob(&digest)).await?;
+                from.blob_to_file(blob, &path).await?;
+                Ok(Pushed::Sent)
+            }
+        }
+    }
+
     /// Pushes a manifest by its digest; nothing is sent where it is there already. What it names must be
     /// there before.
     pub async fn push_manifest(

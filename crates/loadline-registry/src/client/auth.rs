@@ -13,7 +13,7 @@ use url::Url;
 
 use super::challenge::Challenge;
 use super::send::{Body, Request};
-use super::{Client, Slots, is_loopback, slot};
+use super::{Client, Slots, slot};
 use crate::credentials::{Credential, Origin};
 use crate::error::{RegistryError, RegistryErrorKind};
 
@@ -175,9 +175,7 @@ impl Client {
         let wrong = |message: String| request.error(RegistryErrorKind::Protocol { status: None, message });
         let mut url =
             Url::parse(realm).map_err(|_| wrong("the token service's address is none".to_owned()))?;
-        let plain_registry = request.url.scheme() == "http";
-        let loopback = url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
-        if url.scheme() != "https" && !(url.scheme() == "http" && (plain_registry || loopback)) {
+        if url.scheme() != "https" && !(url.scheme() == "http" && self.is_plain(&authority(&url))) {
             return Err(wrong(
                 "the token service is not at an https address: no credential is sent there".to_owned(),
             ));
@@ -245,6 +243,12 @@ impl Client {
         let margin = (lifetime / 4).min(Duration::from_secs(30));
         Ok(Token { value: Secret::new(value), renew: asked_at + (lifetime - margin) })
     }
+}
+
+/// The host of an address, with its port where it is not the usual one.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether a registry's scope asks for no more than ours do.

@@ -25,35 +25,39 @@ fn problem(error: &reqwest::Error) -> ConnectionProblem {
         return ConnectionProblem::Dns;
     }
     let mut found = if error.is_connect() { ConnectionProblem::Other } else { ConnectionProblem::Reset };
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = source {
+    for error in chain(error) {
         if error.is::<rustls::Error>() {
             return ConnectionProblem::Tls;
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return ConnectionProblem::Tls;
-            }
-            match error.kind() {
-                io::ErrorKind::ConnectionRefused => found = ConnectionProblem::Refused,
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => found = ConnectionProblem::Refused,
+            Some(
                 io::ErrorKind::ConnectionReset
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::UnexpectedEof => found = ConnectionProblem::Reset,
-                _ => {}
-            }
+                | io::ErrorKind::UnexpectedEof,
+            ) => found = ConnectionProblem::Reset,
+            _ => {}
         }
-        source = error.source();
     }
     found
 }
 
-fn innermost(error: &reqwest::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        message = error.to_string();
-        source = error.source();
+type AnyError = dyn Error + 'static;
+
+/// An error and all that is behind it.
+fn chain(error: &AnyError) -> impl Iterator<Item = &AnyError> {
+    std::iter::successors(Some(error), |error| behind(*error))
+}
+
+/// What an `io::Error` wraps is not its source but its inside.
+fn behind(error: &AnyError) -> Option<&AnyError> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inside) => Some(inside as &AnyError),
+        None => error.source(),
     }
-    message
+}
+
+fn innermost(error: &reqwest::Error) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -246,7 +246,7 @@ fn slot<K: std::hash::Hash + Eq, V: Default>(slots: &Slots<K, V>, key: K) -> Arc
 }
 
 /// Whether a host, with or without a port, is this machine itself.
-pub(crate) fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let bare = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((v6, _)) => v6,
         None => host.rsplit_once(':').map_or(host, |(bare, _)| bare),

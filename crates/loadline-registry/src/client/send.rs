@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -29,7 +30,15 @@ const SLOWEST: u64 = 64 << 10;
 pub(crate) enum Body {
     Empty,
     Bytes(Bytes),
-    File { path: PathBuf, size: u64 },
+    File {
+        path: PathBuf,
+        size: u64,
+    },
+    /// What another registry is sending at this moment; it can be sent once only.
+    Stream {
+        body: Arc<Mutex<Option<reqwest::Body>>>,
+        size: u64,
+    },
 }
 
 impl Body {
@@ -37,7 +46,7 @@ impl Body {
         match self {
             Self::Empty => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { size, .. } => *size,
+            Self::File { size, .. } | Self::Stream { size, .. } => *size,
         }
     }
 }
@@ -165,9 +174,10 @@ impl Client {
         Attempts { left: backoff.attempts.max(1), wait: backoff.first, longest: backoff.longest }
     }
 
-    /// Waits a little longer each round, and never as long as another.
+    /// Waits at random, up to twice as long each round.
     pub(crate) async fn pause(&self, round: u32) {
-        let most = self.options().backoff.first.saturating_mul(round.max(1));
+        let backoff = self.options().backoff;
+        let most = backoff.first.saturating_mul(1 << round.min(10)).min(backoff.longest / 8);
         let part = RandomState::new().hash_one(round) % 1024;
         tokio::time::sleep(most * u32::try_from(part).unwrap_or(0) / 1024).await;
     }
@@ -274,6 +284,11 @@ impl Client {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(*size));
                 let reader = tokio::io::AsyncReadExt::take(file, *size);
                 builder.body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(reader, 256 << 10)))
+            }
+            Body::Stream { body, size } => {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(*size));
+                let body = body.lock().unwrap_or_else(PoisonError::into_inner).take();
+                builder.body(body.ok_or_else(|| request.protocol("the content was sent already"))?)
             }
         };
         let limit = self.transfer_limit(size);

@@ -153,15 +153,15 @@ impl<'a> TarStream<'a> {
             _ => TarKind::Other,
         };
         // Links, directories and devices have no content, whatever their header says.
-        let has_content = match header.entry_type() {
+        let has_content = !matches!(
+            header.entry_type(),
             EntryType::Directory
-            | EntryType::Symlink
-            | EntryType::Link
-            | EntryType::Char
-            | EntryType::Block
-            | EntryType::Fifo => false,
-            _ => true,
-        };
+                | EntryType::Symlink
+                | EntryType::Link
+                | EntryType::Char
+                | EntryType::Block
+                | EntryType::Fifo
+        );
         let stored = if has_content { extensions.size.unwrap_or(size) } else { 0 };
         self.expect(stored);
         let size = if kind == TarKind::File { stored } else { 0 };

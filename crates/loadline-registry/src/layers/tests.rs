@@ -141,7 +141,7 @@ fn hard_links_outlive_their_files() {
         Item::Hardlink("bin/ls".into(), "bin/busybox".into()),
         Item::Hardlink("bin/cat".into(), "./bin/ls".into()),
     ];
-    let all = seen(&rootfs(&[lower.clone()]));
+    let all = seen(&rootfs(std::slice::from_ref(&lower)));
     assert_eq!(all["bin/busybox"].1, b"program");
     assert_eq!(all["bin/ls"].0, EntryKind::Hardlink("bin/busybox".into()));
     assert_eq!(all["bin/cat"].0, EntryKind::Hardlink("bin/ls".into()));

@@ -87,13 +87,19 @@ pub(super) fn copy(from: &Path, to: &Path, digest: &Digest, size: u64) -> Result
     })
 }
 
+/// Makes the folder that a file is to be in.
+pub(super) fn folder_of(path: &Path) -> Result<(), RegistryErrorKind> {
+    match path.parent() {
+        Some(folder) => fs::create_dir_all(folder).map_err(writing(folder)),
+        None => Ok(()),
+    }
+}
+
 fn place(
     path: &Path,
     fill: impl FnOnce(&mut File) -> Result<(), RegistryErrorKind>,
 ) -> Result<(), RegistryErrorKind> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(writing(folder))?;
-    }
+    folder_of(path)?;
     let part = part_of(path);
     let result = File::create(&part).map_err(writing(&part)).and_then(|mut file| {
         fill(&mut file)?;

@@ -169,6 +169,15 @@ impl Layout {
         Ok(Pushed::Sent)
     }
 
+    /// The place of a blob that is to be written, its folder made.
+    pub(crate) fn prepare_blob(&self, digest: &Digest) -> Outcome<PathBuf> {
+        let path = self.blob_path(digest);
+        index_file::prepare(self)
+            .and_then(|()| files::folder_of(&path))
+            .map_err(|kind| self.error(format!("write the blob {digest}"), kind))?;
+        Ok(path)
+    }
+
     pub(crate) fn push_manifest(&self, media_type: &str, bytes: &Bytes) -> Outcome<PushedManifest> {
         let manifest = self.check(media_type, bytes, "write")?;
         let digest = manifest.digest().clone();

@@ -98,8 +98,8 @@ async fn concurrent_writers_lose_nothing() {
         result.unwrap();
     }
     assert_eq!(Repository::layout(folder.path()).tags().await.unwrap().len(), 20);
-    let parts = std::fs::read_dir(folder.path()).unwrap().flatten();
-    assert!(parts.filter(|entry| entry.file_name().to_string_lossy().ends_with(".part")).next().is_none());
+    let mut parts = std::fs::read_dir(folder.path()).unwrap().flatten();
+    assert!(!parts.any(|entry| entry.file_name().to_string_lossy().ends_with(".part")));
 }
 
 #[tokio::test]

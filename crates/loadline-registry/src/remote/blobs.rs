@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::Method;
@@ -11,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::Remote;
-use crate::client::{Request, Tally};
+use crate::client::{Body, Request, Tally};
 use crate::descriptor::Descriptor;
 use crate::error::{RegistryError, RegistryErrorKind};
 
@@ -73,6 +74,19 @@ impl Remote {
             let _ = tokio::fs::remove_file(&part).await;
         }
         result
+    }
+
+    /// A blob as another request's body, its size checked before it is taken.
+    pub(crate) async fn open_blob(&self, blob: &Descriptor) -> Result<Body, RegistryError> {
+        let request = self.blob_request(&blob.digest)?;
+        let response = self.client.send(&request).await?;
+        if let Some(size) = response.content_length()
+            && size != blob.size
+        {
+            return Err(request.error(mismatch(blob, format!("of {size} bytes"))));
+        }
+        Tally::add(&self.client.tally().bytes_received, blob.size);
+        Ok(Body::Stream { body: Arc::new(Mutex::new(Some(response.into()))), size: blob.size })
     }
 
     async fn stream(

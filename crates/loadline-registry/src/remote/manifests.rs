@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use loadline_core::Digest;
 use loadline_core::reference::check_tag;
 
@@ -17,6 +17,14 @@ use crate::repository::PushedManifest;
 pub(crate) struct Versioned {
     pub(crate) manifest: Manifest,
     pub(crate) etag: Option<String>,
+}
+
+/// On what a tag is written; registries that know no conditions write it anyway.
+pub(crate) enum OnlyIf<'a> {
+    /// It still leads to what has this word.
+    Still(&'a str),
+    /// It does not exist.
+    Absent,
 }
 
 impl Remote {
@@ -143,9 +151,9 @@ impl Remote {
         tag: &str,
         media_type: &str,
         bytes: Bytes,
-        if_match: Option<&str>,
+        only_if: Option<OnlyIf<'_>>,
     ) -> Result<(), RegistryError> {
-        self.put(tag, media_type, bytes, if_match, "tag").await?;
+        self.put(tag, media_type, bytes, only_if, "tag").await?;
         Tally::add(&self.client.tally().tags_written, 1);
         Ok(())
     }
@@ -155,7 +163,7 @@ impl Remote {
         target: &str,
         media_type: &str,
         bytes: Bytes,
-        if_match: Option<&str>,
+        only_if: Option<OnlyIf<'_>>,
         verb: &str,
     ) -> Result<Answer, RegistryError> {
         let limit = self.client.options().manifest_limit;
@@ -168,8 +176,10 @@ impl Remote {
         let mut request =
             Request { method: Method::PUT, access: Access::Push, body: Body::Bytes(bytes), ..request }
                 .header(CONTENT_TYPE, media_type)?;
-        if let Some(etag) = if_match {
-            request = request.header(IF_MATCH, etag)?;
+        match only_if {
+            Some(OnlyIf::Still(etag)) => request = request.header(IF_MATCH, etag)?,
+            Some(OnlyIf::Absent) => request = request.header(IF_NONE_MATCH, "*")?,
+            None => {}
         }
         let answer = match self.client.fetch(&request, 1 << 20, "the answer").await {
             Ok(answer) => answer,

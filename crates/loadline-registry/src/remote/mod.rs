@@ -10,6 +10,7 @@ mod upload;
 use loadline_core::RepositoryName;
 
 pub(crate) use blobs::part_of;
+pub(crate) use manifests::OnlyIf;
 pub(crate) use referrers::{Collected, fallback_tag};
 
 use crate::client::{Client, Request};

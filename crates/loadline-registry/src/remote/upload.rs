@@ -7,6 +7,7 @@ use url::Url;
 
 use super::Remote;
 use crate::client::{Access, Body, Request, Tally};
+use crate::descriptor::Descriptor;
 use crate::error::RegistryError;
 use crate::repository::{BlobSource, Pushed};
 
@@ -78,15 +79,55 @@ impl Remote {
         digest: &Digest,
         mount_from: Option<&RepositoryName>,
     ) -> Result<Pushed, RegistryError> {
-        let Some((mut url, ours)) = self.open_upload(digest, mount_from).await? else {
+        let Some(upload) = self.open_upload(digest, mount_from).await? else {
             return Ok(Pushed::Mounted);
         };
-        url.query_pairs_mut().append_pair("digest", &digest.to_string());
         let body = match source {
             BlobSource::Bytes(bytes) if bytes.is_empty() => Body::Empty,
             BlobSource::Bytes(bytes) => Body::Bytes(bytes.clone()),
             BlobSource::File { path, size, .. } => Body::File { path: path.clone(), size: *size },
         };
+        self.send_upload(upload, digest, body).await
+    }
+
+    /// Copies a blob from another registry, streamed from answer to request; the registry that takes it
+    /// checks the digest.
+    pub(crate) async fn copy_blob(&self, blob: &Descriptor, from: &Self) -> Result<Pushed, RegistryError> {
+        let slot = self.client.blob_slot(&self.name, &blob.digest);
+        let mut there = slot.lock().await;
+        if *there || self.has_blob(&blob.digest).await? {
+            *there = true;
+            return Ok(Pushed::AlreadyThere);
+        }
+        let mount_from = Some(&from.name).filter(|other| other.registry() == self.name.registry());
+        let mut attempts = self.client.attempts();
+        loop {
+            let copied = async {
+                let Some(upload) = self.open_upload(&blob.digest, mount_from).await? else {
+                    return Ok(Pushed::Mounted);
+                };
+                let body = from.open_blob(blob).await?;
+                self.send_upload(upload, &blob.digest, body).await
+            };
+            match copied.await {
+                Ok(pushed) => {
+                    *there = true;
+                    Tally::add(&self.client.tally().blobs_pushed, 1);
+                    return Ok(pushed);
+                }
+                Err(error) if attempts.again(&error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn send_upload(
+        &self,
+        (mut url, ours): (Url, bool),
+        digest: &Digest,
+        body: Body,
+    ) -> Result<Pushed, RegistryError> {
+        url.query_pairs_mut().append_pair("digest", &digest.to_string());
         let request = Request {
             method: Method::PUT,
             access: Access::Push,
