@@ -1,13 +1,19 @@
 //! Who signs, who verifies and where images go: in the sandbox, or in the world.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use loadline_core::Failure;
 use loadline_core::config::Config;
+use loadline_core::{Failure, Secret};
 use loadline_evidence::provenance::Workflow;
 use loadline_registry::Http;
 use loadline_release::plan::Plan;
-use loadline_sandbox::{GitHubRun, Options, Ready, Sandbox, SandboxError};
+use loadline_sandbox::{GitHubRun, Options, Ready, RequestLog, Sandbox, SandboxError};
+use loadline_sigstore::{
+    GitHubActions, Instance, Signer, SigningServices, TokenSource, TrustRoot, TrustRoots,
+};
+use url::Url;
 
 use crate::codes::{HTTP_UNAVAILABLE, SANDBOX_FAILED, SIGNER_UNKNOWN, TRUST_ROOT_UNREADABLE};
 use crate::session::top;
@@ -22,7 +28,7 @@ pub(crate) struct SandboxSession {
 
 impl SandboxSession {
     /// Starts the sandbox of the checkout that this folder is in, on the port it had before.
-    pub(crate) async fn open(_world: &World, root: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn open(world: &World, root: &Path) -> Result<Self, Failure> {
         let folder = top(root).join("target/loadline-sandbox");
         let failed = |message: String| {
             Failure::new(&SANDBOX_FAILED, message)
@@ -37,6 +43,8 @@ impl SandboxSession {
         if let Some(known) = std::fs::read_to_string(&port).ok().and_then(|text| text.trim().parse().ok()) {
             options.listen.set_port(known);
         }
+        options.clock = world.clock;
+        options.log = Some(request_log(&folder).map_err(|error| io("cannot write to", error))?);
         let sandbox = Sandbox::start(options).await.map_err(|error: SandboxError| failed(error.to_string()))?;
         let line = format!("{}\n", sandbox.address().port());
         std::fs::write(&port, line).map_err(|error| io("cannot write to", error))?;
@@ -56,25 +64,167 @@ impl SandboxSession {
     }
 }
 
-/// The sandbox's own identity: the workflow that the configuration names, vouched for by the sandbox's issuer.
+/// One line a request, in a file beside the data: what the sandbox was asked.
+fn request_log(folder: &Path) -> std::io::Result<RequestLog> {
+    let file = OpenOptions::new().create(true).append(true).open(folder.join("requests.log"))?;
+    Ok(RequestLog::new(move |line| {
+        // One write a line: lines of concurrent requests do not mix.
+        let _ = (&file).write_all(format!("{line}\n").as_bytes());
+    }))
+}
+
+/// The sandbox's own identity: the workflow that the configuration names, run by the commit that is
+/// released, vouched for by the sandbox's issuer.
 pub(crate) fn in_sandbox(
     sandbox: &SandboxSession,
     config: &Config,
     plan: &Plan,
     http: &Http,
 ) -> Result<Parts, Failure> {
-    let _ = (sandbox, config, plan, http, GitHubRun::new("", "", "", ""));
-    let _: Option<Workflow> = None;
-    Err(Failure::new(&SIGNER_UNKNOWN, "not yet"))
+    let ready = sandbox.ready();
+    let verify = &config.verify;
+    let repository = owner_and_name(&config.release.source);
+    let signer = verify.signer_workflow.as_deref().unwrap_or_default();
+    let git_ref = plan.git_ref.clone().unwrap_or_else(|| "refs/heads/main".to_owned());
+    let top = verify.workflow.as_deref().unwrap_or(signer);
+    let mut run = GitHubRun::new(repository, &git_ref, &plan.commit, top);
+    run.job_workflow_ref = job_workflow(verify.signer_repository.as_deref(), repository, signer, &git_ref);
+    let workflow = Workflow {
+        repository: format!("https://github.com/{repository}"),
+        git_ref,
+        path: top.to_owned(),
+        commit: plan.commit.clone(),
+        invocation: Some(format!(
+            "https://github.com/{repository}/actions/runs/{}/attempts/{}",
+            run.run_id, run.run_attempt
+        )),
+    };
+    let failed = |message: String| Failure::new(&SANDBOX_FAILED, message);
+    let mut address = Url::parse(&ready.token_url).map_err(|error| failed(error.to_string()))?;
+    let request = run.token_request();
+    {
+        let mut query = address.query_pairs_mut();
+        query.append_pair("sub", &request.subject).append_pair("aud", &request.audience);
+        for (name, value) in &request.claims {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            query.append_pair(&format!("claim.{name}"), &value);
+        }
+    }
+    let services = SigningServices::read(&ready.signing_config, None).map_err(|error| failed(error.to_string()))?;
+    let signer = Signer::keyless(services, TokenSource::Address(address), client(http)?)
+        .map_err(|error| failed(error.to_string()))?;
+    let root = TrustRoot::read(&ready.trusted_root).map_err(|error| failed(error.to_string()))?;
+    Ok(Parts::new(signer, TrustRoots::only(root), Some(workflow), run.identity()))
+}
+
+/// `OWNER/NAME` of `github.com/OWNER/NAME`.
+fn owner_and_name(source: &str) -> &str {
+    let bare = source.split_once("://").map_or(source, |(_, bare)| bare);
+    bare.split_once('/').map_or(bare, |(_, path)| path).trim_end_matches('/')
+}
+
+/// The signer's workflow as GitHub's `job_workflow_ref` names it; it may live in another repository, and
+/// may name that repository itself.
+fn job_workflow(signer_repository: Option<&str>, repository: &str, workflow: &str, git_ref: &str) -> String {
+    let whole = match workflow.split('/').next() {
+        Some(host) if host.contains('.') && !host.starts_with('.') => owner_and_name(workflow).to_owned(),
+        _ => format!("{}/{workflow}", signer_repository.map_or(repository, owner_and_name)),
+    };
+    if whole.contains('@') { whole } else { format!("{whole}@{git_ref}") }
+}
+
+fn client(http: &Http) -> Result<reqwest::Client, Failure> {
+    match http.client() {
+        Ok(client) => Ok(client.clone()),
+        Err(error) => Err(Failure::new(&HTTP_UNAVAILABLE, error.to_string())
+            .help("mend the proxy variables or the file of certificate authorities")),
+    }
 }
 
 /// The identity that the environment offers, and the trust root that is named or known.
 pub(crate) fn in_the_world(
-    _world: &World,
-    _http: &Http,
-    _trusted_root: Option<&Path>,
-    _signing_config: Option<&Path>,
+    world: &World,
+    http: &Http,
+    trusted_root: Option<&Path>,
+    signing_config: Option<&Path>,
 ) -> Result<Parts, Failure> {
-    let _ = (&HTTP_UNAVAILABLE, &TRUST_ROOT_UNREADABLE);
-    Err(Failure::new(&SIGNER_UNKNOWN, "not yet"))
+    let unreadable = |error: String| {
+        Failure::new(&TRUST_ROOT_UNREADABLE, error).help("mend the file that the message names")
+    };
+    let token = token_source(world)?;
+    let roots = match trusted_root {
+        Some(file) => TrustRoot::read(&world.folder.join(file)).map(TrustRoots::only),
+        None => TrustRoots::embedded(),
+    };
+    let roots = roots.map_err(|error| unreadable(error.to_string()))?;
+    let services = match signing_config {
+        Some(file) => SigningServices::read(&world.folder.join(file), None),
+        None => SigningServices::embedded(Instance::PublicGood),
+    };
+    let services = services.map_err(|error| unreadable(error.to_string()))?;
+    let signer = Signer::keyless(services, token, client(http)?)
+        .map_err(|error| unreadable(error.to_string()))?
+        .with_clock(world.clock);
+    let workflow = github_workflow(world);
+    let builder_id = workflow.as_ref().map_or_else(
+        || "https://loadline.dev/builders/unattended".to_owned(),
+        |(_, identity)| identity.clone(),
+    );
+    Ok(Parts::new(signer, roots, workflow.map(|(workflow, _)| workflow), builder_id))
+}
+
+fn token_source(world: &World) -> Result<TokenSource, Failure> {
+    let environment = &world.environment;
+    if let Some(token) = environment.get("SIGSTORE_ID_TOKEN") {
+        return Ok(TokenSource::Given(Secret::new(token)));
+    }
+    match (environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"), environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")) {
+        (Some(url), Some(token)) => Ok(TokenSource::GitHubActions(GitHubActions {
+            request_url: url.to_owned(),
+            request_token: Secret::new(token),
+        })),
+        _ => Err(Failure::new(&SIGNER_UNKNOWN, "there is no identity token to sign with").help(
+            "under GitHub Actions give the job `id-token: write`; elsewhere set SIGSTORE_ID_TOKEN, or use --sandbox",
+        )),
+    }
+}
+
+/// The workflow that GitHub Actions' variables describe, and the identity of its job.
+fn github_workflow(world: &World) -> Option<(Workflow, String)> {
+    let get = |name: &str| world.environment.get(name).map(str::to_owned);
+    let (server, repository) = (get("GITHUB_SERVER_URL")?, get("GITHUB_REPOSITORY")?);
+    // GITHUB_WORKFLOW_REF: OWNER/NAME/.github/workflows/x.yml@refs/heads/main
+    let workflow_ref = get("GITHUB_WORKFLOW_REF")?;
+    let (path, git_ref) = workflow_ref.split_once('@')?;
+    let path = path.strip_prefix(&repository)?.trim_start_matches('/').to_owned();
+    let run = (get("GITHUB_RUN_ID")?, get("GITHUB_RUN_ATTEMPT")?);
+    let workflow = Workflow {
+        repository: format!("{server}/{repository}"),
+        git_ref: git_ref.to_owned(),
+        path,
+        commit: get("GITHUB_WORKFLOW_SHA").or_else(|| get("GITHUB_SHA"))?,
+        invocation: Some(format!("{server}/{repository}/actions/runs/{}/attempts/{}", run.0, run.1)),
+    };
+    let identity = format!("{server}/{workflow_ref}");
+    Some((workflow, identity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signer_may_live_elsewhere() {
+        let of = |signer: Option<&str>, workflow: &str| job_workflow(signer, "acme/widget", workflow, "refs/tags/v1");
+        assert_eq!(of(None, ".github/workflows/r.yml"), "acme/widget/.github/workflows/r.yml@refs/tags/v1");
+        assert_eq!(
+            of(Some("github.com/acme/ci"), ".github/workflows/r.yml"),
+            "acme/ci/.github/workflows/r.yml@refs/tags/v1"
+        );
+        assert_eq!(
+            of(None, "github.com/acme/ci/.github/workflows/r.yml@refs/heads/main"),
+            "acme/ci/.github/workflows/r.yml@refs/heads/main"
+        );
+        assert_eq!(owner_and_name("https://github.com/acme/widget/"), "acme/widget");
+    }
 }

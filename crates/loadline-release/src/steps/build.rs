@@ -19,7 +19,10 @@ use crate::release::{Progress, Release};
 /// Builds every leg that the ledger does not have, into a layout beside it, and pushes it from there.
 pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Result<Outcome, ReleaseError> {
     release.parts(Step::Build, release.plan.legs());
-    let assembler = Assembler::new(&release.client);
+    let assembler = Assembler::new(&release.client, None).map_err(|error| ReleaseError::Build {
+        leg: "the daemonless builder".to_owned(),
+        source: Box::new(error.into()),
+    })?;
     let layout = Repository::layout(release.scratch);
     for image in &release.plan.images {
         let builder = match image.builder {

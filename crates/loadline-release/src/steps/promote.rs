@@ -30,6 +30,7 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
     let mut outcome = Outcome::new();
     let mut writes = Vec::new();
     let mut written = Vec::new();
+    let mut moved = 0;
     for tag in &tags {
         let present = present(tag).await?;
         let digest = &tag.index.descriptor.digest;
@@ -60,9 +61,10 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         release.part(Step::Promote, &tag.reference, false);
         release.listener.hear(&Event::TagWritten { reference: tag.reference.clone(), digest, previous });
         written.push(tag.written());
-        progress.moved += 1;
+        moved += 1;
     }
     progress.tags = written;
+    progress.moved = moved;
     if !release.ledger.completed() {
         release.ledger.write(Record::Completed { plan: release.plan.digest() })?;
     }

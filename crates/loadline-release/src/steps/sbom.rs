@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use loadline_core::predicate::cyclonedx::PREDICATE_TYPE;
 use loadline_core::statement::{Statement, Subject as StatementSubject};
 use loadline_core::{Outcome, Platform};
-use loadline_registry::layers::{LayerFile, LayeredRootFs};
+use loadline_registry::layers::{Compression, Layer, LayeredRootFs, Limits};
 use loadline_registry::{Descriptor, Repository};
 use loadline_sbom::{Part, Sbom, Subject, catalog, document, join};
 
@@ -106,7 +106,7 @@ async fn make(release: &Release<'_>, image: &PlannedImage, leg: &Leg) -> Result<
     let created = created(release);
     let words = leg.name();
     let worked = tokio::task::spawn_blocking(move || {
-        let rootfs = LayeredRootFs::new(layers);
+        let rootfs = LayeredRootFs::new(layers, Limits::default());
         let catalogued = catalog(&rootfs).map_err(|error| error.to_string())?;
         let subject = Subject {
             name: &name,
@@ -127,7 +127,7 @@ async fn layers(
     release: &Release<'_>,
     image: &PlannedImage,
     leg: &Leg,
-) -> Result<Vec<LayerFile>, ReleaseError> {
+) -> Result<Vec<Layer>, ReleaseError> {
     let layout = Repository::layout(release.scratch);
     let repositories = release.repositories(image);
     let digest = leg.manifest.digest.to_string();
@@ -148,7 +148,9 @@ async fn layers(
                 path
             }
         };
-        files.push(LayerFile { path, media_type: layer.media_type.clone() });
+        let compression =
+            Compression::of_media_type(&layer.media_type).map_err(|kind| from.error("read a layer", kind))?;
+        files.push(Layer::file(path, compression));
     }
     Ok(files)
 }

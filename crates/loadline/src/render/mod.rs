@@ -3,3 +3,4 @@
 pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod release;
+pub(crate) mod verification;

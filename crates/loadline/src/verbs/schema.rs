@@ -7,6 +7,7 @@ use loadline_release::plan::Plan;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 
 use crate::exit::Exit;
+use crate::render::verification::VerificationDocument;
 use crate::world::World;
 
 /// Print the JSON Schema of the configuration or of a document
@@ -38,6 +39,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("findings", body::<OutcomeDocument>(loadline_core::document::FINDINGS)),
         ("plan", body::<Plan>(loadline_core::document::PLAN)),
         ("release", body::<ReleaseDocument>(loadline_core::document::RELEASE)),
+        ("verification", body::<VerificationDocument>(loadline_core::document::VERIFICATION)),
     ]
 }
 

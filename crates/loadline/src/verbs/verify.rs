@@ -1,0 +1,177 @@
+//! `loadline verify`: images as a consumer gets them.
+
+use std::path::PathBuf;
+
+use camino::Utf8PathBuf;
+use loadline_core::document::{self, Document};
+use loadline_core::{Failure, Outcome, Platform, Reference, Verdict};
+use loadline_evidence::{Consumer, IMAGE_UNREADABLE, Limits, Verification, demanded, verify_image};
+use loadline_policy::Policy;
+use loadline_registry::{Client, Http, HttpOptions, Options, Repository};
+use loadline_report::Format;
+use loadline_sigstore::{TrustRoot, TrustRoots, Verifier};
+
+use crate::codes::TRUST_ROOT_UNREADABLE;
+use crate::exit::Exit;
+use crate::render::outcome::{fail, show};
+use crate::render::verification::{VerificationDocument, tree};
+use crate::session::{configure, wait};
+use crate::world::World;
+
+/// Verify images from the registry: every platform, every demanded predicate
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The images, by tag or digest.
+    #[arg(required = true, value_name = "REF")]
+    references: Vec<Reference>,
+    /// The configuration whose `[verify]` says what is demanded.
+    #[arg(long, value_name = "FILE")]
+    config: Option<Utf8PathBuf>,
+    /// Only these platforms; all of the image's without it.
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Vec<Platform>,
+    /// Who is believed: a trusted root file of a private Sigstore.
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+    /// The OIDC issuer of the signer, where it is not the configuration's.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Print nothing but the references to pull, pinned by digest.
+    #[arg(long, short)]
+    quiet: bool,
+    /// How to show what was found.
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(args: Args, world: &World) -> Exit {
+    let configured = match configure(world, args.config.as_deref(), args.format) {
+        Ok(configured) => configured,
+        Err(exit) => return exit,
+    };
+    let config = &configured.loaded.config;
+    let usage = |error: demanded::DemandedError| {
+        world.tell(&format!("error: {error}"));
+        Exit::Usage
+    };
+    let policy = match demanded::policy(&config.verify, &config.release.source, args.issuer.as_deref()) {
+        Ok(policy) => policy,
+        Err(error) => return usage(error),
+    };
+    let predicate_types = match demanded::predicate_types(&config.verify) {
+        Ok(types) => types,
+        Err(error) => return usage(error),
+    };
+    let roots = match roots(world, &args) {
+        Ok(roots) => roots,
+        Err(failure) => return fail(world, failure, args.format),
+    };
+    let verifier = Verifier::new(roots);
+    let work = verify(&args, world, &policy, &predicate_types, &verifier);
+    match wait(world, work) {
+        Ok(verified) => finish(&args, world, &verified),
+        Err(exit) => exit,
+    }
+}
+
+fn roots(world: &World, args: &Args) -> Result<TrustRoots, Failure> {
+    let unreadable = |error: String| {
+        Failure::new(&TRUST_ROOT_UNREADABLE, error).help("name the trusted_root.json of the instance that signed")
+    };
+    match &args.trusted_root {
+        Some(file) => TrustRoot::read(&world.folder.join(file))
+            .map(TrustRoots::only)
+            .map_err(|error| unreadable(error.to_string())),
+        None => TrustRoots::embedded().map_err(|error| unreadable(error.to_string())),
+    }
+}
+
+/// One reference and what came of it.
+pub(crate) struct Verified {
+    pub(crate) reference: Reference,
+    pub(crate) verification: Result<Verification, Failure>,
+}
+
+impl Verified {
+    fn outcome(&self) -> Outcome {
+        match &self.verification {
+            Ok(verification) => verification.outcome.clone(),
+            Err(failure) => Outcome::from(failure.clone()),
+        }
+    }
+}
+
+async fn verify(
+    args: &Args,
+    world: &World,
+    policy: &Policy,
+    predicate_types: &[String],
+    verifier: &Verifier,
+) -> Vec<Verified> {
+    let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
+    let options = Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() };
+    let client = Client::new(http, options);
+    let consumer = Consumer {
+        verifier,
+        policy,
+        predicate_types,
+        platforms: &args.platform,
+        version: None,
+        now: world.clock.now(),
+        limits: Limits::default(),
+    };
+    let mut verified = Vec::new();
+    for reference in &args.references {
+        let repository = Repository::at(&client, reference.repository.clone());
+        let verification = match pin(&repository, reference).await {
+            Ok(digest) => Ok(verify_image(&repository, &digest, &consumer).await),
+            Err(failure) => Err(failure),
+        };
+        verified.push(Verified { reference: reference.clone(), verification });
+    }
+    verified
+}
+
+/// The digest that a reference names; a tag is read once, and never again.
+async fn pin(repository: &Repository, reference: &Reference) -> Result<loadline_core::Digest, Failure> {
+    if let Some(digest) = &reference.digest {
+        return Ok(digest.clone());
+    }
+    match repository.resolve(&reference.target()).await {
+        Ok(Some(descriptor)) => Ok(descriptor.digest),
+        Ok(None) => Err(Failure::new(&IMAGE_UNREADABLE, format!("there is no {reference}"))
+            .help("check the name and the tag")),
+        Err(error) => Err(Failure::from(&error)),
+    }
+}
+
+fn finish(args: &Args, world: &World, verified: &[Verified]) -> Exit {
+    let mut outcome = Outcome::new();
+    for one in verified {
+        outcome.merge(one.outcome());
+    }
+    let verdict = outcome.verdict();
+    match args.format {
+        Format::Json => {
+            let body = VerificationDocument::new(&outcome, verified);
+            match serde_json::to_string_pretty(&Document::new(document::VERIFICATION, body)) {
+                Ok(text) => world.print(&text),
+                Err(error) => world.tell(&format!("error: the document cannot be written: {error}")),
+            }
+        }
+        Format::Human => {
+            show(world, &outcome, args.format, "verify", camino::Utf8Path::new("."));
+            for one in verified {
+                let Ok(verification) = &one.verification else { continue };
+                if !args.quiet {
+                    world.tell(&tree(one, verification));
+                }
+                if verification.outcome.verdict() == Verdict::Pass {
+                    world.print(&one.reference.repository.at(&verification.digest).to_string());
+                }
+            }
+        }
+        _ => show(world, &outcome, args.format, "verify", camino::Utf8Path::new(".")),
+    }
+    verdict.into()
+}
