@@ -21,5 +21,6 @@ pub mod sandbox;
 pub mod sigstore;
 
 pub use codes::CODES;
+pub use request_log::RequestLog;
 pub use sandbox::{Options, Ready, Sandbox, SandboxError};
 pub use sigstore::{GitHubRun, TokenRequest};
