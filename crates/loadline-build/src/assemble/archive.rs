@@ -41,18 +41,27 @@ pub(crate) fn read(content: &Content, spool: &Spool) -> Result<Option<Vec<Found>
     let layer = Arc::new(SpooledLayer::unpacked(path));
     let stream = io::BufReader::new(layer.plain().map_err(ArchiveError::Read)?);
     let mut entries = Vec::new();
-    unpack::read(stream, |offset, size| Content::Layer { layer: Arc::clone(&layer), offset, size }, |found| {
-        entries.push(found);
-        Ok(())
-    })
+    unpack::read(
+        stream,
+        |offset, size| Content::Layer { layer: Arc::clone(&layer), offset, size },
+        |found| {
+            entries.push(found);
+            Ok(())
+        },
+    )
     .map_err(ArchiveError::Unpack)?;
     Ok(Some(entries))
 }
 
 /// Whether a block is a tar header: its checksum says so (POSIX.1-1988).
 fn is_header(block: &[u8]) -> bool {
-    let Some(block) = block.get(..512).filter(|block| block.iter().any(|byte| *byte != 0)) else { return false };
-    let sum: u32 =
-        block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
+    let Some(block) = block.get(..512).filter(|block| block.iter().any(|byte| *byte != 0)) else {
+        return false;
+    };
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+        .sum();
     tar::Header::from_byte_slice(block).cksum().is_ok_and(|written| written == sum)
 }

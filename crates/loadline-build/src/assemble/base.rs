@@ -14,12 +14,11 @@ use tokio::sync::OnceCell;
 use super::config::Config;
 use super::context::Context;
 use super::error::Problem;
-use super::plan::Root;
 use super::spool::{Spool, SpooledLayer};
 use super::tree::{Content, Tree};
 use super::unpack::apply_layer;
-use crate::request::NamedContext;
 use crate::built::BaseImageUsed;
+use crate::request::NamedContext;
 
 /// How large an image configuration may be.
 const MAX_CONFIG_BYTES: u64 = 8 << 20;
@@ -122,7 +121,9 @@ impl BaseImages {
             name: format!(
                 "oci-layout://{}{}",
                 directory.display(),
-                target.map(|target| format!("{}{target}", if target.contains(':') { "@" } else { ":" })).unwrap_or_default()
+                target
+                    .map(|target| format!("{}{target}", if target.contains(':') { "@" } else { ":" }))
+                    .unwrap_or_default()
             ),
             repository: Repository::layout(context.join(directory)),
             target: target.map(str::to_owned),
@@ -130,7 +131,9 @@ impl BaseImages {
         Ok(match contexts.get(name) {
             Some(NamedContext::Image(reference)) => at_registry(reference),
             Some(NamedContext::OciLayout { directory, target }) => layout(directory, target.as_deref()),
-            Some(NamedContext::Directory(_)) => return Err(Problem::DirectoryAsBase { name: name.to_owned() }),
+            Some(NamedContext::Directory(_)) => {
+                return Err(Problem::DirectoryAsBase { name: name.to_owned() });
+            }
             None => match name.strip_prefix("oci-layout://") {
                 Some(written) => {
                     let (directory, target) = split_layout(written);
@@ -142,7 +145,8 @@ impl BaseImages {
     }
 
     async fn top(&self, source: &Source) -> Result<Manifest, Problem> {
-        let failed = |error: RegistryError| Problem::Fetch { name: source.name.clone(), source: Box::new(error) };
+        let failed =
+            |error: RegistryError| Problem::Fetch { name: source.name.clone(), source: Box::new(error) };
         let cell = slot(&self.tops, source.name.clone());
         cell.get_or_try_init(|| async {
             let pinned = self.pins().get(&source.name).map(ToString::to_string);
@@ -159,7 +163,12 @@ impl BaseImages {
         .cloned()
     }
 
-    async fn fetch(&self, source: &Source, platform: &Platform, spool: &Arc<Spool>) -> Result<Arc<BaseImage>, Problem> {
+    async fn fetch(
+        &self,
+        source: &Source,
+        platform: &Platform,
+        spool: &Arc<Spool>,
+    ) -> Result<Arc<BaseImage>, Problem> {
         let name = &source.name;
         let failed = |error: RegistryError| Problem::Fetch { name: name.clone(), source: Box::new(error) };
         let bad = |reason: String| Problem::BadImage { name: name.clone(), reason };
@@ -179,14 +188,21 @@ impl BaseImages {
         };
         let image: ImageManifest = manifest.as_image().map_err(|kind| bad(kind.to_string()))?;
         if image.layers.len() > MAX_LAYERS {
-            return Err(bad(format!("it has {} layers, more than the {MAX_LAYERS} that are read", image.layers.len())));
+            return Err(bad(format!(
+                "it has {} layers, more than the {MAX_LAYERS} that are read",
+                image.layers.len()
+            )));
         }
         let bytes = source.repository.blob(&image.config, MAX_CONFIG_BYTES).await.map_err(failed)?;
-        let config =
-            Config::read(&bytes).map_err(|error| bad(format!("its configuration cannot be read: {error}")))?;
+        let config = Config::read(&bytes)
+            .map_err(|error| bad(format!("its configuration cannot be read: {error}")))?;
         let said = Platform::new(&config.os, &config.architecture, config.variant.as_deref());
         if found.is_none() && choose(&[(said.clone(), ())], platform).is_none() {
-            return Err(Problem::NoSuchPlatform { name: name.clone(), wanted: platform.clone(), available: vec![said] });
+            return Err(Problem::NoSuchPlatform {
+                name: name.clone(),
+                wanted: platform.clone(),
+                available: vec![said],
+            });
         }
         if config.rootfs.diff_ids.len() != image.layers.len() {
             let (layers, ids) = (image.layers.len(), config.rootfs.diff_ids.len());
@@ -195,10 +211,14 @@ impl BaseImages {
         let mut layers = Vec::new();
         for layer in &image.layers {
             if layer.size > MAX_LAYER_BYTES {
-                return Err(bad(format!("layer {} has {} bytes, more than are read", layer.digest, layer.size)));
+                return Err(bad(format!(
+                    "layer {} has {} bytes, more than are read",
+                    layer.digest, layer.size
+                )));
             }
-            let media_type = oci_layer(&layer.media_type)
-                .ok_or_else(|| bad(format!("layer {} is a {}, which is not read", layer.digest, layer.media_type)))?;
+            let media_type = oci_layer(&layer.media_type).ok_or_else(|| {
+                bad(format!("layer {} is a {}, which is not read", layer.digest, layer.media_type))
+            })?;
             let descriptor = Descriptor::new(media_type, layer.digest.clone(), layer.size);
             layers.push(BaseLayer { descriptor, file: spool.file("base") });
         }
@@ -245,7 +265,9 @@ pub(crate) fn split_layout(text: &str) -> (&str, Option<&str>) {
         return (directory, Some(digest));
     }
     match text.rsplit_once(':') {
-        Some((directory, tag)) if !directory.is_empty() && loadline_core::reference::check_tag(tag).is_ok() => {
+        Some((directory, tag))
+            if !directory.is_empty() && loadline_core::reference::check_tag(tag).is_ok() =>
+        {
             (directory, Some(tag))
         }
         _ => (text, None),
@@ -294,7 +316,9 @@ fn oci_layer(media_type: &str) -> Option<&'static str> {
     Some(match media_type {
         media_type::OCI_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => media_type::OCI_LAYER,
         media_type::OCI_LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => media_type::OCI_LAYER_GZIP,
-        media_type::OCI_LAYER_ZSTD | "application/vnd.docker.image.rootfs.diff.tar.zstd" => media_type::OCI_LAYER_ZSTD,
+        media_type::OCI_LAYER_ZSTD | "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
+            media_type::OCI_LAYER_ZSTD
+        }
         _ => return None,
     })
 }
@@ -339,14 +363,6 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// What roots of a plan are outside the Dockerfile.
-pub(crate) fn outside<'a>(roots: impl Iterator<Item = &'a Root>) -> impl Iterator<Item = (&'a str, &'a Platform)> {
-    roots.filter_map(|root| match root {
-        Root::Outside { name, platform } => Some((name.as_str(), platform)),
-        Root::Scratch | Root::Stage(_) => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,7 +391,10 @@ mod tests {
 
     #[test]
     fn only_layers_are_layers() {
-        assert_eq!(oci_layer("application/vnd.docker.image.rootfs.diff.tar.gzip"), Some(media_type::OCI_LAYER_GZIP));
+        assert_eq!(
+            oci_layer("application/vnd.docker.image.rootfs.diff.tar.gzip"),
+            Some(media_type::OCI_LAYER_GZIP)
+        );
         assert_eq!(oci_layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"), None);
         assert_eq!(oci_layer("application/vnd.oci.image.layer.v1.tar+gzip+encrypted"), None);
     }

@@ -46,7 +46,9 @@ pub(crate) struct Empty {}
 type Names = BTreeMap<String, Empty>;
 
 /// Go writes an empty list or map as `null` here and there.
-fn null_is_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn null_is_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -96,7 +98,7 @@ impl Default for RootFs {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Runtime {
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "null_is_none", skip_serializing_if = "String::is_empty")]
     pub(crate) user: String,
     #[serde(default, deserialize_with = "null_is_none", skip_serializing_if = "Names::is_empty")]
     pub(crate) exposed_ports: Names,
@@ -108,11 +110,11 @@ pub(crate) struct Runtime {
     pub(crate) cmd: Vec<String>,
     #[serde(default, deserialize_with = "null_is_none", skip_serializing_if = "Names::is_empty")]
     pub(crate) volumes: Names,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "null_is_none", skip_serializing_if = "String::is_empty")]
     pub(crate) working_dir: String,
     #[serde(default, deserialize_with = "null_is_none", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "null_is_none", skip_serializing_if = "String::is_empty")]
     pub(crate) stop_signal: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) args_escaped: bool,
@@ -197,7 +199,10 @@ impl Config {
         let layers = config.history.iter().filter(|entry| !entry.empty_layer).count();
         // Tools tell layers apart by counting history entries: those that are missing are made up for.
         for _ in layers..config.rootfs.diff_ids.len() {
-            config.history.push(History { comment: Some("no history in the base image".to_owned()), ..History::default() });
+            config.history.push(History {
+                comment: Some("no history in the base image".to_owned()),
+                ..History::default()
+            });
         }
         Ok(config)
     }
@@ -335,7 +340,7 @@ mod tests {
 
     #[test]
     fn what_a_base_image_says_is_kept() {
-        let text = r#"{"os":"linux","architecture":"amd64","created":"2020-01-01T00:00:00Z","config":{"Cmd":null,"Env":["A=1"],"StopTimeout":3,"Healthcheck":{"Test":["NONE"]},"OnBuild":null},"x-new":{"z":1,"a":{"d":[{"y":1,"b":2}]}},"rootfs":{"type":"layers","diff_ids":["sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"]}}"#;
+        let text = r#"{"os":"linux","architecture":"amd64","created":"2020-01-01T00:00:00Z","config":{"User":null,"Cmd":null,"Env":["A=1"],"StopTimeout":3,"Healthcheck":{"Test":["NONE"]},"OnBuild":null},"x-new":{"z":1,"a":{"d":[{"y":1,"b":2}]}},"rootfs":{"type":"layers","diff_ids":["sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"]}}"#;
         let mut config = Config::read(text.as_bytes()).unwrap();
         assert_eq!(config.history.len(), 1);
         config.set_env("A", "2");

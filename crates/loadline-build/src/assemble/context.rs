@@ -184,7 +184,7 @@ fn node(file: &Path, metadata: &fs::Metadata) -> Result<Node, ContextError> {
         let target = target.to_str().ok_or_else(|| ContextError::Name { file: file.to_owned() })?;
         Node { mode: 0o777, ..plain(Kind::Symlink(target.into())) }
     } else if kind.is_file() {
-        let content = Content::Disk { path: file.into(), size: metadata.len() };
+        let content = Content::disk(file, metadata.len());
         let executable = metadata.permissions().mode() & 0o111 != 0;
         Node::file(content, if executable { 0o755 } else { 0o644 })
     } else if kind.is_fifo() {
@@ -247,7 +247,12 @@ fn line(path: &str, node: &Node) -> Result<String, ContextError> {
                 };
                 missing(file, source)
             })?;
-            format!("{kind} {} {path}\0", hasher.finish().hex())
+            let found = hasher.finish();
+            let line = format!("{kind} {} {path}\0", found.hex());
+            if let Content::Disk { digest, .. } = content {
+                let _ = digest.set(found);
+            }
+            line
         }
         Kind::Device { .. } | Kind::Fifo | Kind::Socket => String::new(),
     })
@@ -265,9 +270,13 @@ mod tests {
         let at = |path: &str| directory.path().join(path);
         fs::create_dir_all(at("src/deep")).unwrap();
         fs::create_dir_all(at("node_modules/x")).unwrap();
-        for (path, text) in
-            [("src/main", "m"), ("src/deep/a.log", "l"), ("src/deep/b", "b"), ("node_modules/x/y", "y"), ("run", "r")]
-        {
+        for (path, text) in [
+            ("src/main", "m"),
+            ("src/deep/a.log", "l"),
+            ("src/deep/b", "b"),
+            ("node_modules/x/y", "y"),
+            ("run", "r"),
+        ] {
             fs::write(at(path), text).unwrap();
         }
         fs::set_permissions(at("run"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -315,13 +324,22 @@ mod tests {
         let directory = fixture();
         fs::write(directory.path().join(".dockerignore"), "src\n").unwrap();
         let dockerfile = directory.path().join("Dockerfile.daemon");
-        assert!(ignore_file(directory.path(), Some(&dockerfile)).unwrap().1.matches("src", &Inherited::default()).0);
+        assert!(
+            ignore_file(directory.path(), Some(&dockerfile))
+                .unwrap()
+                .1
+                .matches("src", &Inherited::default())
+                .0
+        );
         fs::write(directory.path().join("Dockerfile.daemon.dockerignore"), "run\n").unwrap();
         let (_, patterns) = ignore_file(directory.path(), Some(&dockerfile)).unwrap();
         assert!(!patterns.matches("src", &Inherited::default()).0);
         assert!(patterns.matches("run", &Inherited::default()).0);
         fs::write(directory.path().join(".dockerignore"), "a[\n").unwrap();
         assert!(matches!(ignore_file(directory.path(), None), Err(ContextError::Ignore { .. })));
-        assert!(matches!(read(&directory.path().join("gone"), &Patterns::default()), Err(ContextError::NotDirectory { .. })));
+        assert!(matches!(
+            read(&directory.path().join("gone"), &Patterns::default()),
+            Err(ContextError::NotDirectory { .. })
+        ));
     }
 }

@@ -83,7 +83,9 @@ pub enum CopyError {
         source: UnpackError,
     },
     /// An archive in a form that is not read.
-    #[error("`{path}` looks like an archive compressed with {form}, which is not unpacked here: recompress it with gzip or zstd, use COPY (or ADD --unpack=false) to keep it packed, or build with `builder = \"buildx\"`")]
+    #[error(
+        "`{path}` looks like an archive compressed with {form}, which is not unpacked here: recompress it with gzip or zstd, use COPY (or ADD --unpack=false) to keep it packed, or build with `builder = \"buildx\"`"
+    )]
     Form {
         /// The archive.
         path: String,
@@ -161,14 +163,21 @@ pub(crate) fn copy(
     manner: &Manner,
 ) -> Result<(), CopyError> {
     if path::climbs(source) && origin.above == AboveRoot::Refused {
-        return Err(CopyError::Escapes { path: source.to_owned(), origin: origin.name.to_owned(), link: None });
+        return Err(CopyError::Escapes {
+            path: source.to_owned(),
+            origin: origin.name.to_owned(),
+            link: None,
+        });
     }
     if manner.parents {
         return copy_with_parents(draft, origin, source, destination, manner);
     }
     let matches = find(origin, source)?;
     let wants_directory = destination.ends_with('/') || destination.ends_with("/.");
-    if matches.len() > 1 && !wants_directory && !draft.resolve(destination).is_ok_and(|at| draft.tree.is_directory(&at)) {
+    if matches.len() > 1
+        && !wants_directory
+        && !draft.resolve(destination).is_ok_and(|at| draft.tree.is_directory(&at))
+    {
         return Err(CopyError::NeedsDirectory { count: matches.len(), destination: destination.to_owned() });
     }
     for found in matches {
@@ -209,7 +218,11 @@ fn find(origin: Origin<'_>, source: &str) -> Result<Vec<Source>, CopyError> {
     for (path, _) in origin.tree.beneath(&top) {
         let inside = found.last().is_some_and(|last| path.starts_with(&format!("{}/", last.at)));
         if !inside && glob.matches(&path[prefix..]) {
-            found.push(Source { name: path::name(&path).to_owned(), beneath: path[prefix..].to_owned(), at: path });
+            found.push(Source {
+                name: path::name(&path).to_owned(),
+                beneath: path[prefix..].to_owned(),
+                at: path,
+            });
         }
     }
     for source in &mut found {
@@ -231,7 +244,8 @@ fn lost(error: Lost, source: &str, origin: Origin<'_>) -> CopyError {
 }
 
 fn not_found(origin: Origin<'_>, source: &str, at: &str) -> CopyError {
-    let hidden = origin.excluded.iter().find(|hidden| at == hidden.as_str() || at.starts_with(&format!("{hidden}/")));
+    let hidden =
+        origin.excluded.iter().find(|hidden| at == hidden.as_str() || at.starts_with(&format!("{hidden}/")));
     let hint = match hidden {
         Some(hidden) => Some(format!("the ignore file excludes `{hidden}`")),
         None => {
@@ -305,7 +319,9 @@ fn place(
         let (excluded, excludes) =
             manner.exclude.matches(relative, &parent.map(|above| above.excludes.clone()).unwrap_or_default());
         let (included, includes) = match only {
-            Some(only) => only.matches(relative, &parent.map(|above| above.includes.clone()).unwrap_or_default()),
+            Some(only) => {
+                only.matches(relative, &parent.map(|above| above.includes.clone()).unwrap_or_default())
+            }
             None => (true, Inherited::default()),
         };
         let taken = included && !excluded;
@@ -327,7 +343,8 @@ fn place(
         }
         for directory in &mut above {
             if !directory.written {
-                let node = origin.tree.get(&directory.full).cloned().unwrap_or_else(|| Node::directory((0, 0)));
+                let node =
+                    origin.tree.get(&directory.full).cloned().unwrap_or_else(|| Node::directory((0, 0)));
                 let target = path::join(destination, directory.prefix.trim_end_matches('/'));
                 put(draft, &directory.full, &node, &target, manner)?;
                 directory.written = true;
@@ -358,7 +375,9 @@ fn put(draft: &mut Draft, source: &str, node: &Node, target: &str, manner: &Mann
     }
     let (wanted, clash) = match draft.tree.get(target) {
         None => ("", None),
-        Some(there) if node.is_directory() => ("a directory", (!there.is_directory()).then(|| there.kind.word())),
+        Some(there) if node.is_directory() => {
+            ("a directory", (!there.is_directory()).then(|| there.kind.word()))
+        }
         Some(there) => (node.kind.word(), there.is_directory().then(|| there.kind.word())),
     };
     if let Some(what) = clash {
@@ -384,7 +403,8 @@ fn copy_with_parents(
     let top_path = path::from_root(top);
     let lost = |error| lost(error, source, origin);
     if !has_wildcards(&top_path) && !has_wildcards(&pattern) {
-        let whole = origin.tree.resolve(&path::join(&top_path, &pattern), true, origin.above).map_err(lost)?;
+        let whole =
+            origin.tree.resolve(&path::join(&top_path, &pattern), true, origin.above).map_err(lost)?;
         if !whole.is_empty() && origin.tree.get(&whole).is_none() {
             return Err(not_found(origin, source, &whole));
         }
@@ -408,8 +428,12 @@ fn unpack_archive(
     let Some(Node { kind: Kind::File(content), .. }) = origin.tree.get(&source.at) else { return Ok(false) };
     let entries = match super::archive::read(content, origin.spool).map_err(|error| match error {
         super::archive::ArchiveError::Form(form) => CopyError::Form { path: source.at.clone(), form },
-        super::archive::ArchiveError::Read(error) => CopyError::Read { path: source.at.clone(), source: error },
-        super::archive::ArchiveError::Unpack(error) => CopyError::Unpack { path: source.at.clone(), source: error },
+        super::archive::ArchiveError::Read(error) => {
+            CopyError::Read { path: source.at.clone(), source: error }
+        }
+        super::archive::ArchiveError::Unpack(error) => {
+            CopyError::Unpack { path: source.at.clone(), source: error }
+        }
     })? {
         Some(entries) => entries,
         None => return Ok(false),
@@ -427,9 +451,11 @@ fn unpack_archive(
             What::Node(node) => node,
             What::Hardlink(link) => {
                 let at = draft.resolve(&path::join(destination, &link)).map_err(lost)?;
-                draft.tree.get(&at).filter(|node| !node.is_directory()).cloned().ok_or_else(|| CopyError::Unpack {
-                    path: source.at.clone(),
-                    source: UnpackError::DanglingLink { path: entry.clone(), target: link },
+                draft.tree.get(&at).filter(|node| !node.is_directory()).cloned().ok_or_else(|| {
+                    CopyError::Unpack {
+                        path: source.at.clone(),
+                        source: UnpackError::DanglingLink { path: entry.clone(), target: link },
+                    }
                 })?
             }
         };

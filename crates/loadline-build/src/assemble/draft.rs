@@ -37,8 +37,10 @@ impl Draft {
 
     /// Makes a directory and those above it, where they are missing. The path has no links in it.
     pub(crate) fn make_directories(&mut self, directory: &str, owner: (u64, u64)) -> Result<(), InTheWay> {
-        let all: Vec<String> =
-            path::parents(directory).chain((!directory.is_empty()).then_some(directory)).map(str::to_owned).collect();
+        let all: Vec<String> = path::parents(directory)
+            .chain((!directory.is_empty()).then_some(directory))
+            .map(str::to_owned)
+            .collect();
         for path in all {
             match self.tree.get(&path) {
                 Some(node) if node.is_directory() => {}

@@ -104,7 +104,9 @@ pub enum AssembleError {
     #[error("the image cannot be written to its destination: {0}")]
     Push(#[source] RegistryError),
     /// The build argument `SOURCE_DATE_EPOCH` is no number.
-    #[error("the build argument SOURCE_DATE_EPOCH is `{value}`: it must be a whole number of seconds since 1970")]
+    #[error(
+        "the build argument SOURCE_DATE_EPOCH is `{value}`: it must be a whole number of seconds since 1970"
+    )]
     SourceDate {
         /// The value.
         value: String,
@@ -151,7 +153,9 @@ pub enum Problem {
         written: String,
     },
     /// `--from` of the stage itself or one after it, or no such stage.
-    #[error("--from={from} is no stage before this one: stages are counted from 0, and come before the stage that copies from them")]
+    #[error(
+        "--from={from} is no stage before this one: stages are counted from 0, and come before the stage that copies from them"
+    )]
     LaterStage {
         /// As written.
         from: String,
@@ -166,7 +170,9 @@ pub enum Problem {
     #[error(transparent)]
     Reference(#[from] ReferenceError),
     /// A named context that cannot be a base image.
-    #[error("the named context `{name}` is a directory, which cannot be a base image: copy from it with --from={name}")]
+    #[error(
+        "the named context `{name}` is a directory, which cannot be a base image: copy from it with --from={name}"
+    )]
     DirectoryAsBase {
         /// Its name.
         name: String,
@@ -208,7 +214,9 @@ pub enum Problem {
         source: UnpackError,
     },
     /// A base image with triggers.
-    #[error("the image {name} has ONBUILD triggers ({first} …), which assemble does not run: build with `builder = \"buildx\"`, or on an image without them")]
+    #[error(
+        "the image {name} has ONBUILD triggers ({first} …), which assemble does not run: build with `builder = \"buildx\"`, or on an image without them"
+    )]
     Triggers {
         /// The image.
         name: String,
@@ -216,7 +224,9 @@ pub enum Problem {
         first: String,
     },
     /// `EXPOSE` of something that is no port.
-    #[error("`{port}` is no port: write a number, or a range such as 8000-8010, and /tcp, /udp or /sctp after it")]
+    #[error(
+        "`{port}` is no port: write a number, or a range such as 8000-8010, and /tcp, /udp or /sctp after it"
+    )]
     Port {
         /// As written, variables expanded.
         port: String,
@@ -240,9 +250,10 @@ impl AssembleError {
     pub fn code(&self) -> &'static Code {
         match self {
             Self::Refused { .. } => &codes::ASSEMBLE_REFUSED,
-            Self::Unreadable { .. } | Self::Dockerfile { .. } | Self::Target { .. } | Self::SourceDate { .. } => {
-                &codes::ASSEMBLE_DOCKERFILE
-            }
+            Self::Unreadable { .. }
+            | Self::Dockerfile { .. }
+            | Self::Target { .. }
+            | Self::SourceDate { .. } => &codes::ASSEMBLE_DOCKERFILE,
             Self::Context(_) => &codes::ASSEMBLE_CONTEXT,
             Self::At { problem, .. } => match problem {
                 Problem::Fetch { .. } => &codes::ASSEMBLE_UNFINISHED,
@@ -253,7 +264,9 @@ impl AssembleError {
                 Problem::Copy(_) => &codes::ASSEMBLE_COPY,
                 _ => &codes::ASSEMBLE_DOCKERFILE,
             },
-            Self::Layer(_) | Self::Push(_) | Self::Spool { .. } | Self::Stopped { .. } => &codes::ASSEMBLE_UNFINISHED,
+            Self::Layer(_) | Self::Push(_) | Self::Spool { .. } | Self::Stopped { .. } => {
+                &codes::ASSEMBLE_UNFINISHED
+            }
         }
     }
 
@@ -276,7 +289,9 @@ impl AssembleError {
                     Finding::error(self.code(), message).at(at(&refusal.at)).help(refusal.help)
                 })
                 .collect(),
-            Self::At { at: place, problem } => vec![Finding::error(self.code(), problem.to_string()).at(at(place))],
+            Self::At { at: place, problem } => {
+                vec![Finding::error(self.code(), problem.to_string()).at(at(place))]
+            }
             Self::Dockerfile { file, source } => {
                 let message = source.problem.to_string();
                 vec![Finding::error(self.code(), message).at(Location::line(file.as_str(), source.line))]

@@ -23,8 +23,9 @@ pub(crate) fn ports(word: &str) -> Option<Vec<String>> {
 }
 
 fn range(text: &str) -> Option<(u16, u16)> {
-    let number =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok()).flatten();
+    let number = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok()).flatten()
+    };
     match text.split_once('-') {
         None => number(text).map(|port| (port, port)),
         Some((first, last)) => {
@@ -36,9 +37,9 @@ fn range(text: &str) -> Option<(u16, u16)> {
 
 /// The signals of Linux by name, without their `SIG`.
 const SIGNALS: &[&str] = &[
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
-    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
-    "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE",
+    "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU",
+    "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
 ];
 
 /// Whether docker takes a text as a signal: a number, or a name with or without `SIG`.
@@ -51,7 +52,10 @@ pub(crate) fn is_signal(text: &str) -> bool {
     let real_time = |prefix: &str, most: u32| {
         name.strip_prefix(prefix).is_some_and(|rest| {
             rest.is_empty()
-                || rest.strip_prefix(['+', '-']).and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=most).contains(&n))
+                || rest
+                    .strip_prefix(['+', '-'])
+                    .and_then(|n| n.parse::<u32>().ok())
+                    .is_some_and(|n| (1..=most).contains(&n))
         })
     };
     SIGNALS.contains(&name) || real_time("RTMIN", 15) || real_time("RTMAX", 14)

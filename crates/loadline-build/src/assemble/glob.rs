@@ -27,7 +27,10 @@ enum Token {
     /// `**` at the end: anything.
     Anything,
     /// `[…]`.
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 /// Whether `**` has a meaning of its own.
@@ -83,7 +86,9 @@ impl Glob {
                             chars.next();
                             match chars.next().ok_or_else(open)? {
                                 '\\' => chars.next().ok_or_else(open)?,
-                                ']' | '-' => return Err(bad("a range in a class needs its second character")),
+                                ']' | '-' => {
+                                    return Err(bad("a range in a class needs its second character"));
+                                }
                                 other => other,
                             }
                         } else {

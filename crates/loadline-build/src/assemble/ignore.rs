@@ -223,7 +223,11 @@ mod tests {
             ("**/.foo", "bar.foo", false),
             ("a(b)c/def", "a(b)c/def", true),
             ("a.|)$(}+{bc", "a.|)$(}+{bc", true),
-            ("dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl", "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl", true),
+            (
+                "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl",
+                "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl",
+                true,
+            ),
         ] {
             assert_eq!(ignored(&[pattern], path.trim_end_matches('/')), expected, "{pattern} {path}");
         }
@@ -252,9 +256,12 @@ mod tests {
 
     #[test]
     fn files_are_read_as_docker_reads_them() {
-        let patterns =
-            Patterns::read("\u{feff}# a comment\n\n/rooted\n  spaced  \n! kept\n #not-a-comment\na//b/../c/\n").unwrap();
-        let texts: Vec<(bool, &str)> = patterns.patterns.iter().map(|p| (p.exception, p.text.as_str())).collect();
+        let patterns = Patterns::read(
+            "\u{feff}# a comment\n\n/rooted\n  spaced  \n! kept\n #not-a-comment\na//b/../c/\n",
+        )
+        .unwrap();
+        let texts: Vec<(bool, &str)> =
+            patterns.patterns.iter().map(|p| (p.exception, p.text.as_str())).collect();
         assert_eq!(
             texts,
             [(false, "rooted"), (false, "spaced"), (true, "kept"), (false, "#not-a-comment"), (false, "a/c")]

@@ -51,7 +51,9 @@ pub enum LayerError {
         source: io::Error,
     },
     /// The file gave fewer bytes than it had when the context was looked at.
-    #[error("`/{path}` ended after {read} of {expected} bytes: it changed during the build; run the build again")]
+    #[error(
+        "`/{path}` ended after {read} of {expected} bytes: it changed during the build; run the build again"
+    )]
     Shrunk {
         /// Where in the image it would be.
         path: String,
@@ -59,6 +61,12 @@ pub enum LayerError {
         read: u64,
         /// How many there were.
         expected: u64,
+    },
+    /// The file's bytes are not those that the context's digest was made of.
+    #[error("`/{path}` changed after the context was read: run the build again")]
+    Changed {
+        /// Where in the image it would be.
+        path: String,
     },
     /// The spool file could not be written.
     #[error("the layer cannot be spooled to {}: {source}; is the disk full?", file.display())]
@@ -183,6 +191,7 @@ fn append(
         let mut reader = content.open().map_err(unread)?;
         let mut buffer = vec![0; 64 * 1024];
         let mut copied = 0_u64;
+        let mut hasher = content.digest().map(|digest| Hasher::new(digest.algorithm()));
         loop {
             let got = match reader.read(&mut buffer) {
                 Ok(0) => break,
@@ -191,10 +200,16 @@ fn append(
                 Err(error) => return Err(unread(error)),
             };
             tar.write_all(&buffer[..got]).map_err(spool)?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&buffer[..got]);
+            }
             copied += got as u64;
         }
         if copied != size {
             return Err(LayerError::Shrunk { path: path.to_owned(), read: copied, expected: size });
+        }
+        if hasher.map(Hasher::finish).as_ref() != content.digest() {
+            return Err(LayerError::Changed { path: path.to_owned() });
         }
         pad(tar, size).map_err(spool)?;
     }
@@ -232,7 +247,12 @@ impl Pax {
                 return;
             }
             // The longest prefix that fits, cut at a `/` that is not the last byte.
-            let cut = name[..name.len() - 1].bytes().enumerate().filter(|(at, byte)| *byte == b'/' && *at <= 155).map(|(at, _)| at).last();
+            let cut = name[..name.len() - 1]
+                .bytes()
+                .enumerate()
+                .filter(|(at, byte)| *byte == b'/' && *at <= 155)
+                .map(|(at, _)| at)
+                .last();
             if let Some(cut) = cut.filter(|cut| *cut > 0 && name.len() - cut - 1 <= 100) {
                 ustar.prefix[..cut].copy_from_slice(&name.as_bytes()[..cut]);
                 ustar.name[..name.len() - cut - 1].copy_from_slice(&name.as_bytes()[cut + 1..]);
@@ -393,7 +413,11 @@ mod tests {
             ("dir/Főtanúsítvány.crt".into(), file(b"x")),
             (
                 "dir/link".into(),
-                Node { kind: Kind::Symlink("t".repeat(150).as_str().into()), mode: 0o644, ..Node::directory((0, 0)) },
+                Node {
+                    kind: Kind::Symlink("t".repeat(150).as_str().into()),
+                    mode: 0o644,
+                    ..Node::directory((0, 0))
+                },
             ),
             (long.clone(), file(b"")),
             (longer.clone(), file(b"long")),
@@ -454,12 +478,19 @@ mod tests {
         for number in 0..40_000_u32 {
             text.push_str(&(number.wrapping_mul(2_654_435_761) >> 7).to_string());
         }
-        let entries = vec![("etc".into(), Node::directory((0, 0))), ("etc/numbers".into(), file(text.as_bytes()))];
+        let entries =
+            vec![("etc".into(), Node::directory((0, 0))), ("etc/numbers".into(), file(text.as_bytes()))];
         let written = write(&entries, 0, directory.path().join("numbers")).unwrap();
         let again = write(&entries, 0, directory.path().join("again")).unwrap();
         assert_eq!(written.digest, again.digest);
-        assert_eq!(written.diff_id.to_string(), "sha256:9849b5f03e5bb905e449703d15f189d4b2ab579d7d15499946875415c13365dc");
-        assert_eq!(written.digest.to_string(), "DIGEST");
+        assert_eq!(
+            written.diff_id.to_string(),
+            "sha256:9849b5f03e5bb905e449703d15f189d4b2ab579d7d15499946875415c13365dc"
+        );
+        assert_eq!(
+            written.digest.to_string(),
+            "sha256:f433b353f28e60f5f1355ccadb6bbb13bc56bfc0e52fe3473a3929a7494b86e0"
+        );
     }
 
     #[test]
@@ -467,9 +498,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("source");
         std::fs::write(&path, b"12345").unwrap();
-        let node = Node::file(Content::Disk { path: path.as_path().into(), size: 9 }, 0o644);
+        let node = Node::file(Content::disk(&path, 9), 0o644);
         let error = write(&vec![("x".into(), node.clone())], 0, directory.path().join("layer")).unwrap_err();
         assert!(error.to_string().contains("changed during the build"), "{error}");
+        // As many bytes, but not those that went into the context's digest.
+        let content = Content::disk(&path, 5);
+        let Content::Disk { digest, .. } = &content else { panic!() };
+        digest.set(Digest::of("54321")).unwrap();
+        let same_size =
+            write(&vec![("x".into(), Node::file(content, 0o644))], 0, directory.path().join("layer"));
+        assert!(matches!(same_size, Err(LayerError::Changed { .. })));
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(
             write(&vec![("x".into(), node)], 0, directory.path().join("layer")),

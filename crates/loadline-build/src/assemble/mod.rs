@@ -43,7 +43,7 @@ pub use self::layer::LayerError;
 pub use self::unpack::UnpackError;
 pub use self::users::OwnerError;
 
-use self::base::{BaseImages, Loaded, outside};
+use self::base::{BaseImages, Loaded};
 use self::context::Context;
 use self::layer::Written;
 use self::plan::{Given, Root};
@@ -56,7 +56,8 @@ use crate::request::{BuildRequest, NamedContext};
 pub const NAME: &str = "assemble";
 
 /// The builder. It reads every base image's tag and every context once, for all legs that it builds, and
-/// keeps what it fetched until it is dropped; clones share all of it.
+/// keeps what it fetched until it is dropped; clones share all of it. A file that changes after the context
+/// was read is an error, so that the context's digest always speaks of what was copied.
 #[derive(Debug, Clone)]
 pub struct Assembler(Arc<Shared>);
 
@@ -103,32 +104,20 @@ impl Assembler {
     ///
     /// # Errors
     /// [`AssembleError::is_input`] tells what the input is to blame for from what the world is.
-    pub async fn assemble(&self, request: &BuildRequest, destination: &Repository) -> Result<Built, AssembleError> {
+    pub async fn assemble(
+        &self,
+        request: &BuildRequest,
+        destination: &Repository,
+    ) -> Result<Built, AssembleError> {
         let shared = Arc::clone(&self.0);
         let request = Arc::new(request.clone());
         let (asked, roots) = {
             let request = Arc::clone(&request);
             blocking(move || read_and_plan(&request)).await?
         };
-        let mut loaded = BTreeMap::new();
-        for (root, line) in roots {
-            let Some((name, platform)) = outside(std::iter::once(&root)).next() else { continue };
-            let value = match request.contexts.get(name) {
-                Some(NamedContext::Directory(directory)) => {
-                    let (shared, directory) = (Arc::clone(&shared), request.context.join(directory));
-                    Loaded::Directory(blocking(move || shared.context(&directory, None)).await?.context.clone())
-                }
-                _ => {
-                    let image = shared.images.load(name, platform, &request.context, &request.contexts, &shared.spool);
-                    let place = |problem| AssembleError::At {
-                        at: Place { file: request.dockerfile_name.clone(), line },
-                        problem,
-                    };
-                    Loaded::Image(image.await.map_err(place)?)
-                }
-            };
-            loaded.insert(root, value);
-        }
+        let loads = roots.into_iter().map(|(root, line)| shared.load(root, line, &request));
+        let loaded: BTreeMap<Root, Loaded> =
+            futures_util::future::try_join_all(loads).await?.into_iter().flatten().collect();
         let finished = blocking(move || finish(&shared, &request, &asked, &loaded)).await?;
         finished.push(destination).await
     }
@@ -143,6 +132,30 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Shared {
+    /// Loads what a root stands for, if it is outside the Dockerfile.
+    async fn load(
+        self: &Arc<Self>,
+        root: Root,
+        line: u32,
+        request: &BuildRequest,
+    ) -> Result<Option<(Root, Loaded)>, AssembleError> {
+        let Root::Outside { name, platform } = &root else { return Ok(None) };
+        let loaded = match request.contexts.get(name) {
+            Some(NamedContext::Directory(directory)) => {
+                let (shared, directory) = (Arc::clone(self), request.context.join(directory));
+                let seen = blocking(move || shared.context(&directory, None)).await?;
+                Loaded::Directory(Arc::clone(&seen.context))
+            }
+            _ => {
+                let image =
+                    self.images.load(name, platform, &request.context, &request.contexts, &self.spool);
+                let at = || Place { file: request.dockerfile_name.clone(), line };
+                Loaded::Image(image.await.map_err(|problem| AssembleError::At { at: at(), problem })?)
+            }
+        };
+        Ok(Some((root, loaded)))
+    }
+
     /// The context as a Dockerfile sees it, read once for each ignore file.
     fn context(&self, directory: &Path, dockerfile: Option<&Path>) -> Result<Arc<Seen>, AssembleError> {
         let (file, patterns) = context::ignore_file(directory, dockerfile)?;
@@ -187,7 +200,8 @@ fn read_and_plan(request: &BuildRequest) -> Result<(Asked, Vec<(Root, u32)>), As
     let mut bytes = Vec::new();
     let file = std::fs::File::open(&request.dockerfile).map_err(unreadable)?;
     // One byte more than is read, so that the parser can say that it is too large.
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes).map_err(unreadable)?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes)
+        .map_err(unreadable)?;
     let dockerfile = parse(request, &bytes)?;
     let names: Vec<&str> = request.contexts.keys().map(String::as_str).collect();
     let given = given(request, &names);
@@ -305,7 +319,8 @@ fn inputs(
     used_args: &[String],
     loaded: &BTreeMap<Root, Loaded>,
 ) -> Inputs {
-    let arguments: BTreeMap<&String, &String> = request.build_args.iter().map(|(name, value)| (name, value)).collect();
+    let arguments: BTreeMap<&String, &String> =
+        request.build_args.iter().map(|(name, value)| (name, value)).collect();
     let used: BTreeSet<&String> = used_args.iter().collect();
     let bases: BTreeSet<BaseImageUsed> = loaded
         .values()
@@ -315,7 +330,10 @@ fn inputs(
         })
         .collect();
     let unused = |name: &&&String| {
-        !used.contains(**name) && !plan::is_proxy(name) && !plan.globals.contains_key(**name) && **name != "SOURCE_DATE_EPOCH"
+        !used.contains(**name)
+            && !plan::is_proxy(name)
+            && !plan.globals.contains_key(**name)
+            && **name != "SOURCE_DATE_EPOCH"
     };
     Inputs {
         dockerfile: Digest::of(&asked.bytes),
@@ -360,25 +378,28 @@ impl Finished {
             layers: self.layers.iter().map(|layer| &layer.descriptor).collect(),
             annotations: &self.annotations,
         };
-        let manifest =
-            serde_json::to_vec(&manifest).map_err(|error| AssembleError::Stopped { reason: error.to_string() })?;
+        let manifest = serde_json::to_vec(&manifest)
+            .map_err(|error| AssembleError::Stopped { reason: error.to_string() })?;
         let mut seen = BTreeSet::new();
-        let pushes = self.layers.iter().filter(|layer| seen.insert(layer.descriptor.digest.clone())).map(|layer| async {
-            let source = BlobSource::File {
-                path: layer.file.clone(),
-                digest: layer.descriptor.digest.clone(),
-                size: layer.descriptor.size,
-            };
-            // A registry can take a blob over from another of its own repositories only.
-            let from = layer.from.as_ref().and_then(Repository::name).filter(|from| {
-                destination.name().is_some_and(|to| to.registry() == from.registry() && to != *from)
-            });
-            destination.push_blob_or_mount(source, from).await
-        });
+        let pushes = self.layers.iter().filter(|layer| seen.insert(layer.descriptor.digest.clone())).map(
+            |layer| async {
+                let source = BlobSource::File {
+                    path: layer.file.clone(),
+                    digest: layer.descriptor.digest.clone(),
+                    size: layer.descriptor.size,
+                };
+                // A registry can take a blob over from another of its own repositories only.
+                let from = layer.from.as_ref().and_then(Repository::name).filter(|from| {
+                    destination.name().is_some_and(|to| to.registry() == from.registry() && to != *from)
+                });
+                destination.push_blob_or_mount(source, from).await
+            },
+        );
         let layers = futures_util::future::try_join_all(pushes);
         let configuration = destination.push_blob(BlobSource::Bytes(Bytes::from(self.config)));
         futures_util::future::try_join(layers, configuration).await.map_err(AssembleError::Push)?;
-        let descriptor = Descriptor::of(media_type::OCI_MANIFEST, &manifest).with_platform(&self.request.platform);
+        let descriptor =
+            Descriptor::of(media_type::OCI_MANIFEST, &manifest).with_platform(&self.request.platform);
         destination.push_manifest(media_type::OCI_MANIFEST, manifest).await.map_err(AssembleError::Push)?;
         Ok(Built {
             builder: NAME,

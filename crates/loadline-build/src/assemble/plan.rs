@@ -19,7 +19,10 @@ pub(crate) enum Root {
     /// An earlier stage, by its index.
     Stage(usize),
     /// An image by reference or `oci-layout://`, or a named context; and the platform it is wanted for.
-    Outside { name: String, platform: Platform },
+    Outside {
+        name: String,
+        platform: Platform,
+    },
 }
 
 /// A stage that the target needs.
@@ -89,7 +92,8 @@ pub(crate) fn plan<'a>(dockerfile: &'a Dockerfile, given: &Given<'_>) -> Result<
         })?,
     };
     let mut used_args = Vec::new();
-    let target_name = given.target.map(str::to_owned).or_else(|| stages[target].name.clone()).unwrap_or_default();
+    let target_name =
+        given.target.map(str::to_owned).or_else(|| stages[target].name.clone()).unwrap_or_default();
     let mut globals = platform_args(given, &target_name);
     for instruction in dockerfile.global_args() {
         let Command::Arg(args) = instruction.command().map_err(broken)? else { continue };
@@ -99,9 +103,9 @@ pub(crate) fn plan<'a>(dockerfile: &'a Dockerfile, given: &Given<'_>) -> Result<
                     used_args.push(arg.name.clone());
                     Some(value.to_owned())
                 }
-                (None, Some(text)) => {
-                    Some(expand_with(&globals, text, escape).map_err(|error| given.at(instruction.line, error))?)
-                }
+                (None, Some(text)) => Some(
+                    expand_with(&globals, text, escape).map_err(|error| given.at(instruction.line, error))?,
+                ),
                 (None, None) => None,
             };
             if let Some(value) = value {
@@ -130,6 +134,10 @@ pub(crate) fn plan<'a>(dockerfile: &'a Dockerfile, given: &Given<'_>) -> Result<
         let (base, platform) = base_of(&stage, &stages, &globals, escape, given)?;
         if let Root::Stage(earlier) = base {
             pending.push(earlier);
+        }
+        if platform.os == "windows" {
+            let at = given.place(stage.from.line);
+            refusals.push(Refusal { at, what: format!("a stage for {platform}"), help: USE_BUILDX });
         }
         let mut commands = Vec::new();
         let mut from = BTreeMap::new();
@@ -169,9 +177,10 @@ pub(crate) fn plan<'a>(dockerfile: &'a Dockerfile, given: &Given<'_>) -> Result<
 fn find_stage(stages: &[Stage<'_>], name: &str) -> Option<usize> {
     let lower = name.to_lowercase();
     // Of two with one name the later one counts.
-    stages.iter().rposition(|stage| stage.name.as_deref() == Some(&lower)).or_else(|| {
-        name.parse::<usize>().ok().filter(|index| *index < stages.len())
-    })
+    stages
+        .iter()
+        .rposition(|stage| stage.name.as_deref() == Some(&lower))
+        .or_else(|| name.parse::<usize>().ok().filter(|index| *index < stages.len()))
 }
 
 /// The platform arguments that are there without being declared (Dockerfile reference, "Automatic
@@ -189,7 +198,10 @@ fn platform_args(given: &Given<'_>, target: &str) -> BTreeMap<String, String> {
             args.insert(format!("{prefix}{name}"), value);
         }
     }
-    args.insert("TARGETSTAGE".to_owned(), if target.is_empty() { "default".to_owned() } else { target.to_owned() });
+    args.insert(
+        "TARGETSTAGE".to_owned(),
+        if target.is_empty() { "default".to_owned() } else { target.to_owned() },
+    );
     for (name, value) in &mut args {
         if let Some(replaced) = given.argument(name) {
             replaced.clone_into(value);
@@ -198,7 +210,11 @@ fn platform_args(given: &Given<'_>, target: &str) -> BTreeMap<String, String> {
     args
 }
 
-fn expand_with(variables: &BTreeMap<String, String>, text: &str, escape: char) -> Result<String, ExpandError> {
+fn expand_with(
+    variables: &BTreeMap<String, String>,
+    text: &str,
+    escape: char,
+) -> Result<String, ExpandError> {
     expand(text, &|name| variables.get(name).cloned(), escape)
 }
 
@@ -225,7 +241,9 @@ fn base_of(
     if let Some(own) = stage.name.as_deref().filter(|own| given.has_context(own)) {
         return Ok((Root::Outside { name: own.to_owned(), platform: platform.clone() }, platform));
     }
-    if let Some(earlier) = stages[..stage.index].iter().rposition(|earlier| earlier.name.as_deref() == Some(&name)) {
+    if let Some(earlier) =
+        stages[..stage.index].iter().rposition(|earlier| earlier.name.as_deref() == Some(&name))
+    {
         return Ok((Root::Stage(earlier), platform));
     }
     if name == "scratch" {
@@ -268,10 +286,13 @@ fn source_of(
 }
 
 fn refuse(command: &Command, at: Place, refusals: &mut Vec<Refusal>) {
-    let mut refuse = |what: &str, help| refusals.push(Refusal { at: at.clone(), what: what.to_owned(), help });
+    let mut refuse =
+        |what: &str, help| refusals.push(Refusal { at: at.clone(), what: what.to_owned(), help });
     match command {
         Command::Run(_) => refuse("RUN", USE_BUILDX),
-        Command::Onbuild(_) => refuse("ONBUILD", "write the instruction into the Dockerfiles that build on this image"),
+        Command::Onbuild(_) => {
+            refuse("ONBUILD", "write the instruction into the Dockerfiles that build on this image")
+        }
         Command::Add(add) => {
             if add.sources.iter().any(|source| matches!(source, Source::Path(path) if is_remote(path)))
                 || add.checksum.is_some()
@@ -296,10 +317,7 @@ pub(crate) fn is_remote(source: &str) -> bool {
 fn is_dockerfile_frontend(value: &str) -> bool {
     let image = value.split_whitespace().next().unwrap_or_default();
     let name = image.split(['@', ':']).next().unwrap_or_default();
-    matches!(
-        name.trim_start_matches("docker.io/"),
-        "docker/dockerfile" | "docker/dockerfile-upstream"
-    )
+    matches!(name.trim_start_matches("docker.io/"), "docker/dockerfile" | "docker/dockerfile-upstream")
 }
 
 /// Whether an argument's name is one of the proxies', which are there without being declared and never

@@ -109,7 +109,10 @@ pub(crate) fn decompress<'a>(mut source: impl Read + 'a) -> io::Result<Box<dyn R
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
         Compression::Bzip2 | Compression::Xz => {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "it is compressed with bzip2 or xz, which are not read"));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it is compressed with bzip2 or xz, which are not read",
+            ));
         }
     };
     Ok(Box::new(Limited { plain, left: MAX_PLAIN_BYTES }))

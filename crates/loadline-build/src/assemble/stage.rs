@@ -64,7 +64,13 @@ pub(crate) fn run(bench: &Bench<'_>) -> Result<Ran, AssembleError> {
     let mut states: BTreeMap<usize, State> = BTreeMap::new();
     let mut used_args = bench.plan.used_args.clone();
     for (index, planned) in &bench.plan.stages {
-        let mut run = Run { bench, planned, states: &states, state: begin(bench, planned, &states)?, used_args: &mut used_args };
+        let mut run = Run {
+            bench,
+            planned,
+            states: &states,
+            state: begin(bench, planned, &states)?,
+            used_args: &mut used_args,
+        };
         for (instruction, command) in &planned.commands {
             run.carry_out(command).map_err(|stopped| match stopped {
                 Stopped::Problem(problem) => {
@@ -106,7 +112,8 @@ fn begin(
                 if let Some(first) = image.config.config.on_build.first() {
                     return Err(problem(Problem::Triggers { name: name.clone(), first: first.clone() }));
                 }
-                let layers = (0..image.layers.len()).map(|at| StageLayer::Base(Arc::clone(image), at)).collect();
+                let layers =
+                    (0..image.layers.len()).map(|at| StageLayer::Base(Arc::clone(image), at)).collect();
                 State::new(Draft::new(image.tree.clone()), image.config.clone(), layers)
             }
             _ => return Err(problem(Problem::DirectoryAsBase { name: name.clone() })),
@@ -180,7 +187,11 @@ impl Run<'_, '_> {
                         (None, Some(default)) => Some(self.expand(default)?),
                         (None, None) => self.bench.plan.globals.get(&arg.name).cloned(),
                     };
-                    said.push(value.as_ref().map_or_else(|| arg.name.clone(), |value| format!("{}={value}", arg.name)));
+                    said.push(
+                        value
+                            .as_ref()
+                            .map_or_else(|| arg.name.clone(), |value| format!("{}={value}", arg.name)),
+                    );
                     if let Some(value) = value {
                         self.state.variables.insert(arg.name.clone(), value);
                     }
@@ -205,7 +216,10 @@ impl Run<'_, '_> {
             Command::Workdir(written) => self.workdir(written)?,
             Command::Cmd(line) => {
                 let words = self.words(line);
-                self.record(format!("CMD {}", config::go_list(words.iter().map(|word| config::go_quoted(word)))));
+                self.record(format!(
+                    "CMD {}",
+                    config::go_list(words.iter().map(|word| config::go_quoted(word)))
+                ));
                 self.state.config.config.cmd = words;
                 // As docker writes it, for images whose CMD is a shell's.
                 self.state.config.config.args_escaped = true;
@@ -213,7 +227,10 @@ impl Run<'_, '_> {
             }
             Command::Entrypoint(line) => {
                 let words = self.words(line);
-                self.record(format!("ENTRYPOINT {}", config::go_list(words.iter().map(|word| config::go_quoted(word)))));
+                self.record(format!(
+                    "ENTRYPOINT {}",
+                    config::go_list(words.iter().map(|word| config::go_quoted(word)))
+                ));
                 self.state.config.config.entrypoint = words;
                 // The base image's CMD was arguments for another program.
                 if !self.state.cmd_set {
@@ -277,7 +294,10 @@ impl Run<'_, '_> {
                 self.state.config.config.volumes.extend(volumes.into_iter().map(|volume| (volume, Empty {})));
             }
             Command::From(_) | Command::Run(_) | Command::Onbuild(_) => {
-                return Err(Stopped::Refused("this instruction".to_owned(), "build with `builder = \"buildx\"`"));
+                return Err(Stopped::Refused(
+                    "this instruction".to_owned(),
+                    "build with `builder = \"buildx\"`",
+                ));
             }
         }
         Ok(())
@@ -289,8 +309,11 @@ impl Run<'_, '_> {
             CommandLine::Exec(words) => words.clone(),
             CommandLine::Shell(text) => {
                 let shell = &self.state.config.config.shell;
-                let mut words =
-                    if shell.is_empty() { vec!["/bin/sh".to_owned(), "-c".to_owned()] } else { shell.clone() };
+                let mut words = if shell.is_empty() {
+                    vec!["/bin/sh".to_owned(), "-c".to_owned()]
+                } else {
+                    shell.clone()
+                };
                 words.push(text.clone());
                 words
             }
@@ -312,7 +335,8 @@ impl Run<'_, '_> {
         }
         let user = &self.state.config.config.user;
         let owner = if user.is_empty() { (0, 0) } else { users::resolve(user, &self.state.draft.tree)? };
-        let at = self.state.draft.resolve(&directory).map_err(|_| CopyError::Loop { path: directory.clone() })?;
+        let at =
+            self.state.draft.resolve(&directory).map_err(|_| CopyError::Loop { path: directory.clone() })?;
         self.state.draft.make_directories(&at, owner).map_err(|way| CopyError::InTheWay {
             path: way.path,
             what: way.what,
@@ -324,8 +348,18 @@ impl Run<'_, '_> {
     }
 
     fn transfer(&mut self, transfer: &Transfer, add: bool) -> Result<(), Stopped> {
-        let chown = transfer.chown.as_deref().map(|text| self.expand(text)).transpose()?.filter(|text| !text.is_empty());
-        let chmod = transfer.chmod.as_deref().map(|text| self.expand(text)).transpose()?.filter(|text| !text.is_empty());
+        let chown = transfer
+            .chown
+            .as_deref()
+            .map(|text| self.expand(text))
+            .transpose()?
+            .filter(|text| !text.is_empty());
+        let chmod = transfer
+            .chmod
+            .as_deref()
+            .map(|text| self.expand(text))
+            .transpose()?
+            .filter(|text| !text.is_empty());
         let manner = Manner {
             owner: chown.as_deref().map(|text| users::resolve(text, &self.state.draft.tree)).transpose()?,
             mode: chmod.as_deref().map(octal).transpose()?,
@@ -345,7 +379,9 @@ impl Run<'_, '_> {
             }
         }
         if transfer.sources.len() > 1 && !destination.ends_with('/') && !destination.ends_with("/.") {
-            return Err(CopyError::NeedsDirectory { count: transfer.sources.len(), destination: written }.into());
+            return Err(
+                CopyError::NeedsDirectory { count: transfer.sources.len(), destination: written }.into()
+            );
         }
 
         // A link sees nothing of what is beneath it, so that its layer is the same on any base.
@@ -392,7 +428,8 @@ impl Run<'_, '_> {
                     let path = self.expand(path)?;
                     if is_remote(&path) {
                         let what = if add { "ADD of a URL or git repository" } else { "COPY of a URL" };
-                        let help = "download it before the build and COPY it, or build with `builder = \"buildx\"`";
+                        let help =
+                            "download it before the build and COPY it, or build with `builder = \"buildx\"`";
                         return Err(Stopped::Refused(what.to_owned(), help));
                     }
                     created_by.push_str(&format!(" {path}"));

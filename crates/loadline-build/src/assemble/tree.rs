@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use loadline_core::Digest;
 
 use super::path;
 use super::spool::SpooledLayer;
@@ -15,10 +17,12 @@ pub(crate) type Xattrs = BTreeMap<String, Vec<u8>>;
 /// Where a file's bytes are.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// In a file of the build context, or one that was spooled.
+    /// In a file of the build context.
     Disk {
         path: Arc<Path>,
         size: u64,
+        /// What it was when the context's digest was made: what is copied must be that.
+        digest: Arc<OnceLock<Digest>>,
     },
     /// In memory.
     Bytes(Arc<[u8]>),
@@ -38,15 +42,30 @@ impl Content {
         }
     }
 
+    /// A file of the build context as it is now, its digest not known yet.
+    pub(crate) fn disk(path: &Path, size: u64) -> Self {
+        Self::Disk { path: path.into(), size, digest: Arc::default() }
+    }
+
+    /// The digest that the bytes must have, where it is known.
+    pub(crate) fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Disk { digest, .. } => digest.get(),
+            _ => None,
+        }
+    }
+
     /// Opens the bytes for reading; never more than [`Content::size`] come out, but a file that shrank
     /// since it was looked at gives fewer.
     pub(crate) fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
-            Self::Disk { path, size } => {
+            Self::Disk { path, size, .. } => {
                 let file = File::open(path)?;
                 let now = file.metadata()?.len();
                 if now != *size {
-                    return Err(io::Error::other(format!("it had {size} bytes and now has {now}: it changed during the build")));
+                    return Err(io::Error::other(format!(
+                        "it had {size} bytes and now has {now}: it changed during the build"
+                    )));
                 }
                 Box::new(file.take(*size))
             }
@@ -63,7 +82,10 @@ impl Content {
     /// All bytes, if they are no more than the limit.
     pub(crate) fn read(&self, limit: u64) -> io::Result<Vec<u8>> {
         if self.size() > limit {
-            return Err(io::Error::other(format!("it has {} bytes, more than the {limit} that are read", self.size())));
+            return Err(io::Error::other(format!(
+                "it has {} bytes, more than the {limit} that are read",
+                self.size()
+            )));
         }
         let mut bytes = Vec::new();
         self.open()?.read_to_end(&mut bytes)?;
@@ -194,7 +216,10 @@ impl Tree {
     }
 
     /// All entries beneath a directory, each directory before its content, names in byte order.
-    pub(crate) fn beneath<'a>(&'a self, directory: &str) -> impl Iterator<Item = (String, &'a Node)> + use<'a> {
+    pub(crate) fn beneath<'a>(
+        &'a self,
+        directory: &str,
+    ) -> impl Iterator<Item = (String, &'a Node)> + use<'a> {
         let prefix = if directory.is_empty() { String::new() } else { format!("{}\0", key(directory)) };
         let start = prefix.clone();
         self.nodes
@@ -212,8 +237,12 @@ impl Tree {
     /// Follows a path as the kernel would inside this root: symbolic links on the way, and at its end if
     /// asked. What does not exist is taken as it is written.
     pub(crate) fn resolve(&self, path: &str, follow_last: bool, above: AboveRoot) -> Result<String, Lost> {
-        let mut pending: Vec<String> =
-            path.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect();
+        let mut pending: Vec<String> = path
+            .split('/')
+            .rev()
+            .filter(|part| !part.is_empty() && *part != ".")
+            .map(str::to_owned)
+            .collect();
         let mut at = String::new();
         let mut links = 0;
         let mut inside_link: Option<String> = None;
@@ -237,7 +266,11 @@ impl Tree {
                     }
                     inside_link = Some(next);
                     pending.extend(
-                        target.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_owned),
+                        target
+                            .split('/')
+                            .rev()
+                            .filter(|part| !part.is_empty() && *part != ".")
+                            .map(str::to_owned),
                     );
                 }
                 _ => at = next,
@@ -256,7 +289,9 @@ pub(crate) mod tests {
         for (path, what) in entries {
             let node = match what.split_once(' ').unwrap_or((what, "")) {
                 ("dir", _) => Node::directory((0, 0)),
-                ("link", target) => Node { kind: Kind::Symlink(target.into()), mode: 0o777, ..Node::directory((0, 0)) },
+                ("link", target) => {
+                    Node { kind: Kind::Symlink(target.into()), mode: 0o777, ..Node::directory((0, 0)) }
+                }
                 ("file", text) => Node::file(Content::Bytes(text.as_bytes().into()), 0o644),
                 other => panic!("{other:?}"),
             };
@@ -276,7 +311,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_order_is_that_of_a_walk() {
-        let tree = tree(&[("a/z", "file"), ("a-b", "file"), ("a.b", "file"), ("b", "file"), ("a/b/c", "file")]);
+        let tree =
+            tree(&[("a/z", "file"), ("a-b", "file"), ("a.b", "file"), ("b", "file"), ("a/b/c", "file")]);
         assert_eq!(paths(&tree), ["a", "a/b", "a/b/c", "a/z", "a-b", "a.b", "b"]);
         let beneath: Vec<String> = tree.beneath("a").map(|(path, _)| path).collect();
         assert_eq!(beneath, ["a/b", "a/b/c", "a/z"]);

@@ -71,8 +71,11 @@ pub(crate) fn read(
         }
         let link = entry.link_name_bytes().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let header = entry.header();
-        let (kind_of, mode) = (header.entry_type(), header.mode()?);
-        let (mut uid, mut gid) = (header.uid()?, header.gid()?);
+        let kind_of = header.entry_type();
+        let fields = header.as_old();
+        let mode = if is_blank(&fields.mode) { 0 } else { header.mode()? };
+        let mut uid = if is_blank(&fields.uid) { 0 } else { header.uid()? };
+        let mut gid = if is_blank(&fields.gid) { 0 } else { header.gid()? };
         let device = (header.device_major().ok().flatten(), header.device_minor().ok().flatten());
         let mut xattrs = Xattrs::new();
         if let Some(records) = entry.pax_extensions()? {
@@ -95,9 +98,15 @@ pub(crate) fn read(
             EntryType::Directory => Kind::Directory,
             EntryType::Regular | EntryType::Continuous => {
                 // Old tar marks a directory by its name alone.
-                if written.ends_with('/') { Kind::Directory } else { Kind::File(place(entry.raw_file_position(), entry.size())) }
+                if written.ends_with('/') {
+                    Kind::Directory
+                } else {
+                    Kind::File(place(entry.raw_file_position(), entry.size()))
+                }
             }
-            EntryType::GNUSparse => Kind::File(Content::Unreadable("it is a sparse file of GNU tar, which is not read")),
+            EntryType::GNUSparse => {
+                Kind::File(Content::Unreadable("it is a sparse file of GNU tar, which is not read"))
+            }
             EntryType::Symlink => Kind::Symlink(link.unwrap_or_default().into()),
             EntryType::Link => {
                 let target = path::from_root(&link.unwrap_or_default());
@@ -120,6 +129,11 @@ pub(crate) fn read(
     Ok(())
 }
 
+/// Whether a number is left out, which other readers take as 0.
+fn is_blank(field: &[u8]) -> bool {
+    field.iter().all(|byte| matches!(byte, 0 | b' '))
+}
+
 /// Lays a layer over a tree (OCI image-spec, layer.md: whiteouts hide what lower layers have, never what
 /// this one brings).
 pub(crate) fn apply_layer(
@@ -131,16 +145,21 @@ pub(crate) fn apply_layer(
     read(stream, place, |found| {
         let name = path::name(&found.path).to_owned();
         // A parent that is a link is followed, as containerd does when it unpacks.
-        let directory = tree.resolve(path::parent(&found.path), true, AboveRoot::Stays).map_err(|_| {
-            UnpackError::Outside { path: found.path.clone() }
-        })?;
+        let directory = tree
+            .resolve(path::parent(&found.path), true, AboveRoot::Stays)
+            .map_err(|_| UnpackError::Outside { path: found.path.clone() })?;
         let at = path::join(&directory, &name);
         if name == ".wh..wh..opq" {
-            let hidden: Vec<String> =
-                tree.beneath(&directory).map(|(path, _)| path).filter(|path| !brought.contains(path)).collect();
+            let hidden: Vec<String> = tree
+                .beneath(&directory)
+                .map(|(path, _)| path)
+                .filter(|path| !brought.contains(path))
+                .collect();
             for path in hidden {
                 // A directory that this layer brought something into stays.
-                if tree.get(&path).is_some() && !tree.beneath(&path).any(|(beneath, _)| brought.contains(&beneath)) {
+                if tree.get(&path).is_some()
+                    && !tree.beneath(&path).any(|(beneath, _)| brought.contains(&beneath))
+                {
                     tree.remove(&path);
                 }
             }
@@ -220,7 +239,13 @@ mod tests {
         let mut tree = Tree::default();
         apply(
             &mut tree,
-            &[("./", DIR, ""), ("./a/", DIR, ""), ("./a/b", FILE, "one"), ("a/c", FILE, "two"), ("d/e/f", FILE, "x")],
+            &[
+                ("./", DIR, ""),
+                ("./a/", DIR, ""),
+                ("./a/b", FILE, "one"),
+                ("a/c", FILE, "two"),
+                ("d/e/f", FILE, "x"),
+            ],
         )
         .unwrap();
         assert_eq!(paths(&tree), ["a", "a/b", "a/c", "d", "d/e", "d/e/f"]);
@@ -248,11 +273,30 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_left_out_are_nought() {
+        let mut header = tar::Header::new_ustar();
+        header.as_ustar_mut().unwrap().name[..1].copy_from_slice(b"x");
+        header.set_size(0);
+        header.set_cksum();
+        let mut tree = Tree::default();
+        let bytes = [header.as_bytes(), &[0; 1024][..]].concat();
+        apply_layer(&mut tree, &bytes[..], |_, _| Content::Bytes(Arc::from(&b""[..]))).unwrap();
+        let node = tree.get("x").unwrap();
+        assert_eq!((node.mode, node.uid, node.gid), (0, 0, 0));
+    }
+
+    #[test]
     fn hostile_archives_are_refused() {
         let mut tree = Tree::default();
         assert!(matches!(apply(&mut tree, &[("../x", FILE, "")]), Err(UnpackError::Outside { .. })));
         assert!(matches!(apply(&mut tree, &[("a/../../x", FILE, "")]), Err(UnpackError::Outside { .. })));
-        assert!(matches!(apply(&mut tree, &[("h", EntryType::Link, "gone")]), Err(UnpackError::DanglingLink { .. })));
-        assert!(matches!(apply_layer(&mut tree, &[1_u8; 600][..], |_, _| panic!()), Err(UnpackError::Tar(_))));
+        assert!(matches!(
+            apply(&mut tree, &[("h", EntryType::Link, "gone")]),
+            Err(UnpackError::DanglingLink { .. })
+        ));
+        assert!(matches!(
+            apply_layer(&mut tree, &[1_u8; 600][..], |_, _| panic!()),
+            Err(UnpackError::Tar(_))
+        ));
     }
 }

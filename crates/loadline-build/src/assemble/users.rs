@@ -11,7 +11,9 @@ const MAX_BYTES: u64 = 8 << 20;
 #[derive(Debug, Error)]
 pub enum OwnerError {
     /// The name is not in the image's file.
-    #[error("{kind} `{name}` is not in the image's /{file}: add it there in an earlier stage, or write its number")]
+    #[error(
+        "{kind} `{name}` is not in the image's /{file}: add it there in an earlier stage, or write its number"
+    )]
     Unknown {
         /// `user` or `group`.
         kind: &'static str,
@@ -36,7 +38,9 @@ pub(crate) fn resolve(text: &str, tree: &Tree) -> Result<(u64, u64), OwnerError>
     let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
     let (uid, own_gid) = match number(user) {
         Some(uid) => (uid, uid),
-        None => find(tree, "user", "etc/passwd", user, |fields| Some((number(fields.get(2)?)?, number(fields.get(3)?)?)))?,
+        None => find(tree, "user", "etc/passwd", user, |fields| {
+            Some((number(fields.get(2)?)?, number(fields.get(3)?)?))
+        })?,
     };
     let gid = match group {
         None => own_gid,
@@ -61,9 +65,13 @@ fn find<T>(
 ) -> Result<T, OwnerError> {
     let unreadable = |reason: String| OwnerError::Unreadable { file, reason };
     let unknown = || OwnerError::Unknown { kind, name: name.to_owned(), file };
-    let path = tree.resolve(file, true, AboveRoot::Stays).map_err(|_| unreadable("too many symbolic links".into()))?;
+    let path = tree
+        .resolve(file, true, AboveRoot::Stays)
+        .map_err(|_| unreadable("too many symbolic links".into()))?;
     let Some(node) = tree.get(&path) else { return Err(unknown()) };
-    let Kind::File(content) = &node.kind else { return Err(unreadable(format!("it is {}", node.kind.word()))) };
+    let Kind::File(content) = &node.kind else {
+        return Err(unreadable(format!("it is {}", node.kind.word())));
+    };
     let bytes = content.read(MAX_BYTES).map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8_lossy(&bytes);
     text.lines()
