@@ -104,7 +104,7 @@ fn the_conformance_suite() {
         "dsse-mismatch-envelope_fail log-entry-mismatch",
         "inclusion-proof-corrupted-hash_fail log-proof-invalid",
         "integrated-time-in-future_fail certificate-expired",
-        "intoto-expired-certificate_fail certificate-untrusted",
+        "intoto-expired-certificate_fail certificate-expired",
         "intoto-missing-inclusion-proof_fail log-proof-missing",
         "intoto-tsa-timestamp-outside-cert-validity_fail certificate-expired",
         "invalid-ct-key_fail sct-invalid",
@@ -365,4 +365,67 @@ fn of_sigstore_go_with_a_key() {
     assert!(
         verifier.verify_with_key(&bundle, Expected::Digest(&other), &key, KeyTrust::SignatureAlone).is_err()
     );
+}
+
+/// What GitHub's own action, npm and others wrote says what its certificate says.
+#[test]
+#[ignore = "needs real data: cargo xtask data"]
+fn honest_provenance_contradicts_no_certificate() {
+    use loadline_policy::{IdentityRule, JudgeContext, Policy, SubjectRule, TextRule, judge};
+    let anybody = IdentityRule::certificate(
+        SubjectRule::Text(TextRule::pattern(".*").unwrap()),
+        TextRule::pattern(".*").unwrap(),
+    );
+    let policy = Policy::builder().identity(anybody).build();
+    let cli = "cli+cli/pkg/cmd/attestation/test/data";
+    let mut compared = 0;
+    for path in [
+        format!("{cli}/github_provenance_demo-0.0.12-py3-none-any-bundle.jsonl"),
+        format!("{cli}/sigstore-js-2.1.0-bundle.json"),
+        format!("{cli}/custom-issuer.sigstore.json"),
+        "sigstore+sigstore-rust/crates/sigstore-verify/test_data/bundles/sigstore.js@2.0.0-provenance.sigstore.json".to_owned(),
+        "slsa-framework+slsa-verifier/verifiers/internal/gha/testdata/bundle/valid-v0.3.intoto.sigstore".to_owned(),
+    ] {
+        let bundle = read(&path);
+        let digest = subject(&bundle);
+        let proof = embedded().verify(&bundle, Expected::Digest(&digest)).unwrap();
+        let context = JudgeContext::new(digest, "2026-11-01T00:00:00Z".parse().unwrap());
+        let findings = judge(&policy, &proof, &context);
+        assert!(findings.iter().all(|f| f.severity == loadline_core::Severity::Note), "{path}: {findings:#?}");
+        compared += usize::from(findings.is_empty());
+    }
+    assert_eq!(compared, 4);
+}
+
+/// Not a check but a measurement: run it in release mode, with `--nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_it_takes() {
+    let artifact = read("made-here+real-servers/artifact.bin");
+    let bundle = read("made-here+real-servers/att.sigstore.json");
+    let digest = Digest::of(&artifact);
+    let start = std::time::Instant::now();
+    let verifier = only("made-here+real-servers/trusted_root.json");
+    println!("one root: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    let _ = embedded();
+    println!("the built-in roots: {:?}", start.elapsed());
+    let library = sigstore_verify::Verifier::new(
+        &sigstore_trust_root::TrustedRoot::from_file(data("made-here+real-servers/trusted_root.json"))
+            .unwrap(),
+    )
+    .unwrap();
+    let hash = sigstore_types::Sha256Hash::from_hex(digest.hex()).unwrap();
+    let rounds = 300;
+    let start = std::time::Instant::now();
+    for _ in 0..rounds {
+        let bundle = sigstore_types::Bundle::from_json(std::str::from_utf8(&bundle).unwrap()).unwrap();
+        library.verify(hash, &bundle, &sigstore_verify::VerificationPolicy::any_identity()).unwrap();
+    }
+    println!("the library: {:?}", start.elapsed() / rounds);
+    let start = std::time::Instant::now();
+    for _ in 0..rounds {
+        verifier.verify(&bundle, Expected::Digest(&digest)).unwrap();
+    }
+    println!("here: {:?}", start.elapsed() / rounds);
 }

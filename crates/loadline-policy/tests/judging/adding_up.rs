@@ -1,6 +1,7 @@
 //! How evidence adds up.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 use loadline_core::predicate::slsa_provenance::PREDICATE_TYPE as PROVENANCE;
 use loadline_core::{Code, Digest, Failure, Finding, Platform, Severity, Verdict};
@@ -140,15 +141,15 @@ fn every_platform_is_proven_wherever_the_evidence_hangs() {
     use Verdict::{Fail, Pass, Unknown};
     let everything = hang(vec![
         (&index, vec![judged_for(&policy, PROVENANCE, &[index.clone(), amd64.clone(), arm64.clone()])]),
-        (&amd64, vec![judged_for(&policy, SBOM, &[amd64.clone()])]),
-        (&arm64, vec![judged_for(&policy, SBOM, &[arm64.clone()])]),
+        (&amd64, vec![judged_for(&policy, SBOM, from_ref(&amd64))]),
+        (&arm64, vec![judged_for(&policy, SBOM, from_ref(&arm64))]),
     ]);
     assert_eq!(verdicts(&everything, IndexEvidence::Nothing), (Pass, vec![Pass; 4]));
 
     // All about the index: its provenance counts for what it lists, its SBOM looked at one platform.
     let on_index = hang(vec![(
         &index,
-        vec![judged_for(&policy, PROVENANCE, &[index.clone()]), judged_for(&policy, SBOM, &[index.clone()])],
+        vec![judged_for(&policy, PROVENANCE, from_ref(&index)), judged_for(&policy, SBOM, from_ref(&index))],
     )]);
     assert_eq!(verdicts(&on_index, IndexEvidence::Provenance), (Fail, vec![Pass, Fail, Pass, Fail]));
     assert_eq!(verdicts(&on_index, IndexEvidence::Everything), (Pass, vec![Pass; 4]));

@@ -4,6 +4,8 @@
 
 mod instance;
 mod keys;
+mod promises;
+mod rekor_v1;
 mod sign;
 mod tamper;
 mod trust;

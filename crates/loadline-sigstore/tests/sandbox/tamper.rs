@@ -258,6 +258,8 @@ async fn timestamps() {
 
 #[tokio::test]
 async fn certificates() {
+    // Issued first, so that it is valid at the time when the other is used.
+    let foreign = Bench::new().await;
     let bench = Bench::new().await;
     let certificate = |der: Vec<u8>| {
         move |bundle: &mut Value| material(bundle)["certificate"]["rawBytes"] = json!(STANDARD.encode(der))
@@ -273,7 +275,6 @@ async fn certificates() {
     let other = decode(&bench.other["verificationMaterial"]["certificate"]["rawBytes"]);
     assert_eq!(bench.code(certificate(other)), "signature-invalid");
     // One that another instance issued for the same subject.
-    let foreign = Bench::new().await;
     let foreign = decode(&foreign.good["verificationMaterial"]["certificate"]["rawBytes"]);
     assert_eq!(bench.code(certificate(foreign)), "certificate-untrusted");
     let forged = changed(&|certificate| {
