@@ -123,6 +123,9 @@ pub enum Problem {
         /// The instruction.
         keyword: &'static str,
     },
+    /// An empty path.
+    #[error("VOLUME names an empty path: remove it")]
+    BlankVolume,
     /// A stage name that BuildKit does not take.
     #[error(
         "`{name}` cannot name a stage: begin with a letter, go on with letters, digits, `-`, `_` and `.`"

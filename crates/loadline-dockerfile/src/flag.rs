@@ -1,6 +1,7 @@
 //! The keyword, the flags and the rest of a folded line.
 
-/// A flag of an instruction: `--name=value`, or `--name` alone.
+/// A flag of an instruction: `--name=value`, or `--name` alone. Characters beyond ASCII, which BuildKit
+/// garbles here byte by byte, are kept as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
     /// The name without the dashes.
@@ -22,6 +23,11 @@ impl Flag {
 /// The blanks between words: BuildKit's `[\t\v\f\r ]+`, not all that Unicode calls blank.
 pub(crate) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b'\t' | 0x0B | 0x0C | b'\r' | b' ')
+}
+
+/// The blanks that end a flag.
+pub(crate) const fn ends_word(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\u{b}'
 }
 
 /// The pieces of a folded line.
@@ -48,7 +54,8 @@ fn flags(line: &str) -> (Vec<Flag>, &str) {
     let mut found = Vec::new();
     let mut rest = line;
     loop {
-        rest = rest.trim_start();
+        // Byte by byte, as BuildKit does it: what is blank in Unicode alone ends nothing here.
+        rest = rest.trim_start_matches(ends_word);
         if !rest.starts_with("--") {
             return (found, rest);
         }
@@ -72,7 +79,7 @@ fn word(text: &str) -> (String, bool, usize) {
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         match (quote, c) {
-            (None, c) if c.is_whitespace() => return (out, quoted, at),
+            (None, c) if ends_word(c) => return (out, quoted, at),
             (None, '\'' | '"') => {
                 quote = Some(c);
                 quoted = true;
@@ -108,6 +115,7 @@ mod tests {
         assert_eq!(parts("RUN -- --x"), ("RUN".into(), vec![], "--x".into()));
         assert_eq!(parts("RUN -x --y"), ("RUN".into(), vec![], "-x --y".into()));
         assert_eq!(parts(r#"RUN --a="b c"\ d e"#), ("RUN".into(), vec![f("a", "b c d")], "e".into()));
+        assert_eq!(parts("RUN \u{a0}--x"), ("RUN".into(), vec![], "--x".into()));
         assert_eq!(parts("RUN"), ("RUN".into(), vec![], "".into()));
         assert_eq!(parts(""), ("".into(), vec![], "".into()));
         assert_eq!(parts("RUN --a=\"open"), ("RUN".into(), vec![f("a", "open")], "".into()));

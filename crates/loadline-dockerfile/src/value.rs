@@ -1,7 +1,7 @@
 //! The values of an instruction, as BuildKit's parser splits them.
 
 use crate::error::Problem;
-use crate::flag::is_blank;
+use crate::flag::{ends_word, is_blank};
 use crate::json::{self, Array};
 use crate::keyword::Keyword;
 
@@ -41,12 +41,12 @@ fn json_or(keyword: &Keyword, rest: &str, other: fn(&str) -> Vec<String>) -> Res
 }
 
 fn healthcheck(keyword: &Keyword, rest: &str) -> Result<Values, Problem> {
-    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let end = rest.find(ends_word).unwrap_or(rest.len());
     let (word, rest) = rest.split_at(end);
     if word.is_empty() {
         return Ok((Vec::new(), false));
     }
-    let (command, json) = json_or(keyword, rest.trim_start(), whole)?;
+    let (command, json) = json_or(keyword, rest.trim_start_matches(ends_word), whole)?;
     Ok((std::iter::once(word.to_owned()).chain(command).collect(), json))
 }
 

@@ -158,6 +158,7 @@ fn typed_views() {
     assert_eq!(command("CMD"), Command::Cmd(CommandLine::Shell(String::new())));
     assert_eq!(command("ENTRYPOINT []"), Command::Entrypoint(CommandLine::Exec(vec![])));
     assert_eq!(command("EXPOSE 80/tcp  81"), Command::Expose(vec!["80/tcp".into(), "81".into()]));
+    assert_eq!(command("ARG --x=1 a"), Command::Arg(vec![arg("a", None)]));
     assert_eq!(command("USER 1000:1000"), Command::User("1000:1000".into()));
     assert_eq!(command("WORKDIR /a b"), Command::Workdir("/a b".into()));
     assert_eq!(command("VOLUME [\"/a b\"]"), Command::Volume(vec!["/a b".into()]));
@@ -223,6 +224,7 @@ fn what_the_instructions_refuse() {
     assert_eq!(problem("SHELL /bin/sh -c"), Problem::ShellNotJson);
     assert_eq!(problem("ONBUILD FROM a"), Problem::OnbuildTrigger { keyword: "FROM".into() });
     assert!(matches!(problem("ONBUILD"), Problem::ArgumentCount { .. }));
+    assert_eq!(problem("VOLUME [\"/a\", \" \"]"), Problem::BlankVolume);
     assert_eq!(problem("ARG =x"), Problem::BlankName { keyword: "ARG" });
     assert_eq!(problem("ENV =x"), Problem::BlankName { keyword: "ENV" });
     assert_eq!(problem("USER --x=1 a"), Problem::UnknownFlag { keyword: "USER", flag: "x".into() });

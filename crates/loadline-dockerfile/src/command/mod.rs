@@ -127,9 +127,9 @@ impl Instruction {
             Keyword::Label => Command::Label(self.pairs("LABEL")?),
             Keyword::Expose => Command::Expose(self.some("EXPOSE")?),
             Keyword::Shell => Command::Shell(self.shell()?),
-            Keyword::Stopsignal => Command::Stopsignal(self.one("STOPSIGNAL")?),
+            Keyword::Stopsignal => Command::Stopsignal(self.value("STOPSIGNAL")?),
             Keyword::User => Command::User(self.one("USER")?),
-            Keyword::Volume => Command::Volume(self.some("VOLUME")?),
+            Keyword::Volume => Command::Volume(self.volumes()?),
             Keyword::Workdir => Command::Workdir(self.one("WORKDIR")?),
         })
     }
@@ -174,7 +174,8 @@ impl Instruction {
     }
 
     fn args(&self) -> Result<Vec<Arg>, Problem> {
-        self.some("ARG")?
+        // BuildKit looks at no flags of ARG and STOPSIGNAL: it drops them.
+        self.values("ARG")?
             .into_iter()
             .map(|word| match word.split_once('=') {
                 Some(("", _)) => Err(Problem::BlankName { keyword: "ARG" }),
@@ -196,6 +197,11 @@ impl Instruction {
         pairs.collect()
     }
 
+    fn volumes(&self) -> Result<Vec<String>, Problem> {
+        let paths = self.some("VOLUME")?.into_iter().map(|path| path.trim().to_owned());
+        paths.map(|path| if path.is_empty() { Err(Problem::BlankVolume) } else { Ok(path) }).collect()
+    }
+
     fn shell(&self) -> Result<Vec<String>, Problem> {
         let values = self.some("SHELL")?;
         if self.arguments.json { Ok(values) } else { Err(Problem::ShellNotJson) }
@@ -205,17 +211,26 @@ impl Instruction {
         command_line(&self.arguments.values, self.arguments.json)
     }
 
-    /// All the values, of which there must be one.
+    /// All the values, of which there must be one; no flags.
     fn some(&self, keyword: &'static str) -> Result<Vec<String>, Problem> {
         self.plain(keyword)?;
+        self.values(keyword)
+    }
+
+    fn values(&self, keyword: &'static str) -> Result<Vec<String>, Problem> {
         if self.arguments.values.is_empty() {
             return Err(Problem::ArgumentCount { keyword, expected: "at least one argument" });
         }
         Ok(self.arguments.values.clone())
     }
 
+    /// The one value; no flags.
     fn one(&self, keyword: &'static str) -> Result<String, Problem> {
         self.plain(keyword)?;
+        self.value(keyword)
+    }
+
+    fn value(&self, keyword: &'static str) -> Result<String, Problem> {
         match self.arguments.values.as_slice() {
             [value] => Ok(value.clone()),
             _ => Err(Problem::ArgumentCount { keyword, expected: "exactly one argument" }),
