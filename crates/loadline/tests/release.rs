@@ -115,7 +115,7 @@ fn run_under_assemble_is_refused_with_its_line() {
     assert_eq!(run.code, Some(2), "{}", run.stdout);
     let finding = &run.json()["findings"][0];
     assert_eq!(finding["file"], "Dockerfile.worker");
-    assert_eq!(finding["line"], 8);
+    assert_eq!(finding["line"], 9);
     assert!(finding["help"].as_str().unwrap().contains("buildx"), "{finding}");
 }
 

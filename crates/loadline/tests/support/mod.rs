@@ -1,6 +1,6 @@
 //! A small project of two images in a git checkout of its own, and the real program run inside it.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 pub const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
-const CONFIG: &str = r#"
+const CONFIG: &str = r##"
 [release]
 source = "github.com/acme/widget"
 repository = "registry.example.com/acme/widget"
@@ -42,10 +42,11 @@ dockerfile = "Dockerfile.worker"
 
 [verify]
 signer-workflow = ".github/workflows/release.yml"
-"#;
+"##;
 
 const SHARED: &str = "# --- BEGIN ---
 FROM scratch AS base
+ARG TARGETARCH
 COPY rootfs/ /
 COPY bin/${TARGETARCH}/hello /usr/bin/hello
 ENV PATH=/usr/bin
