@@ -41,9 +41,11 @@ pub struct Release {
     /// What every image is built for, unless it says otherwise.
     pub platforms: Vec<Platform>,
     /// The time limit of each step: `45m`, `1h 30m`, `90s`.
+    #[schemars(extend("default" = "45m"))]
     #[serde(default)]
     pub timeout: TimeLimit,
     /// Where the version comes from when the command line names none.
+    #[schemars(extend("default" = "tag"))]
     #[serde(default)]
     pub version: VersionSource,
     /// What stands before the version in git tags.
@@ -185,6 +187,7 @@ impl Builder {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Image {
     /// What builds it.
+    #[schemars(extend("default" = "buildx"))]
     #[serde(default)]
     pub builder: Builder,
     /// The Dockerfile, relative to the configuration file.
@@ -263,8 +266,10 @@ impl MovingTag {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Gate {
     /// Whether everything over the line blocks, or only what the previous release did not have.
+    #[schemars(extend("default" = "block"))]
     pub mode: GateMode,
     /// The lowest severity that blocks.
+    #[schemars(extend("default" = "high"))]
     pub fail_on: ThresholdSeverity,
     /// Whether only vulnerabilities with a fixed version block.
     pub only_fixed: bool,
