@@ -27,7 +27,7 @@ impl Draft {
 
     /// Writes an entry, whatever was there.
     pub(crate) fn put(&mut self, path: &str, node: Node) {
-        if !node.is_directory() {
+        if !node.is_directory() && self.tree.is_directory(path) {
             let prefix = format!("{path}/");
             self.written.retain(|written| !written.starts_with(&prefix));
         }

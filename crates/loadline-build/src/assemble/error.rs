@@ -92,7 +92,7 @@ pub enum AssembleError {
         /// The line.
         at: Place,
         /// What is wrong there.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// The context could not be read.
     #[error(transparent)]
@@ -246,6 +246,10 @@ pub enum Problem {
 }
 
 impl AssembleError {
+    pub(super) fn at(at: Place, problem: impl Into<Problem>) -> Self {
+        Self::At { at, problem: Box::new(problem.into()) }
+    }
+
     /// The documented code.
     pub fn code(&self) -> &'static Code {
         match self {
@@ -255,7 +259,7 @@ impl AssembleError {
             | Self::Target { .. }
             | Self::SourceDate { .. } => &codes::ASSEMBLE_DOCKERFILE,
             Self::Context(_) => &codes::ASSEMBLE_CONTEXT,
-            Self::At { problem, .. } => match problem {
+            Self::At { problem, .. } => match problem.as_ref() {
                 Problem::Fetch { .. } => &codes::ASSEMBLE_UNFINISHED,
                 Problem::NoSuchPlatform { .. }
                 | Problem::BadImage { .. }

@@ -4,16 +4,19 @@
 //! Headers are ustar (POSIX.1-1988), with a PAX header before them (POSIX.1-2001) only for what does not
 //! fit. User and group names are left out: they mean nothing outside the machine they come from.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flate2::{Compression, GzBuilder};
 use loadline_core::{Digest, Hasher};
 use tar::{EntryType, Header};
 use thiserror::Error;
 
+use super::pax::{Pax, pad};
 use super::spool::Spool;
 use super::tree::{Kind, Node};
 
@@ -104,30 +107,92 @@ pub(crate) fn write(entries: &Entries, source_date: i64, file: PathBuf) -> Resul
     Ok(Written { file, digest, size, diff_id })
 }
 
-/// Writes layers, as many at a time as the machine has processors; the result is in the order given.
-pub(crate) fn write_all(
-    layers: &[Arc<Entries>],
-    source_date: i64,
-    spool: &Spool,
-) -> Result<Vec<Written>, LayerError> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len().max(1));
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let mut results: Vec<Option<Result<Written, LayerError>>> = layers.iter().map(|_| None).collect();
-    let done = std::sync::Mutex::new(&mut results);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    let Some(entries) = layers.get(at) else { break };
-                    let written = write(entries, source_date, spool.file("layer"));
-                    let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    done[at] = Some(written);
-                }
-            });
+/// Layers that were written, by what went into them: legs that have a layer in common write it once.
+#[derive(Debug, Default)]
+pub(crate) struct Layers(Mutex<HashMap<Digest, Arc<Mutex<Option<Written>>>>>);
+
+impl Layers {
+    /// Writes layers, as many at a time as the machine has processors; the result is in the order given.
+    pub(crate) fn write(
+        &self,
+        layers: &[Arc<Entries>],
+        source_date: i64,
+        spool: &Spool,
+    ) -> Result<Vec<Written>, LayerError> {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len());
+        let next = AtomicUsize::new(0);
+        let results: Vec<Mutex<Option<Result<Written, LayerError>>>> =
+            layers.iter().map(|_| Mutex::default()).collect();
+        let work = || {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(entries) = layers.get(at) else { break };
+                *lock(&results[at]) = Some(self.write_one(entries, source_date, spool));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..workers {
+                scope.spawn(work);
+            }
+            work();
+        });
+        results
+            .into_iter()
+            .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
+    fn write_one(&self, entries: &Entries, source_date: i64, spool: &Spool) -> Result<Written, LayerError> {
+        let Some(key) = key(entries, source_date) else {
+            return write(entries, source_date, spool.file("layer"));
+        };
+        let slot = Arc::clone(lock(&self.0).entry(key).or_default());
+        let mut written = lock(&slot);
+        if let Some(written) = written.as_ref() {
+            return Ok(written.clone());
         }
-    });
-    results.into_iter().flatten().collect()
+        let made = write(entries, source_date, spool.file("layer"))?;
+        *written = Some(made.clone());
+        Ok(made)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A digest of all that decides a layer's bytes; nothing where some content is known by its place alone and
+/// the place may change.
+fn key(entries: &Entries, source_date: i64) -> Option<Digest> {
+    let mut hasher = Hasher::sha256();
+    hasher.update(&source_date.to_le_bytes());
+    let mut field = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    for (path, node) in entries {
+        field(path.as_bytes());
+        for number in [u64::from(node.mode), node.uid, node.gid] {
+            field(&number.to_le_bytes());
+        }
+        field(node.kind.word().as_bytes());
+        match &node.kind {
+            Kind::Directory | Kind::Fifo | Kind::Socket => {}
+            Kind::Symlink(target) => field(target.as_bytes()),
+            Kind::Device { block, major, minor } => {
+                field(&[u8::from(*block)]);
+                field(&u64::from(*major).to_le_bytes());
+                field(&u64::from(*minor).to_le_bytes());
+            }
+            Kind::File(content) => field(content.identity()?.as_bytes()),
+        }
+        for (name, value) in node.xattrs.iter().flat_map(|xattrs| xattrs.iter()) {
+            field(name.as_bytes());
+            field(value);
+        }
+        field(b"");
+    }
+    Some(hasher.finish())
 }
 
 fn append(
@@ -214,103 +279,6 @@ fn append(
         pad(tar, size).map_err(spool)?;
     }
     Ok(())
-}
-
-fn pad(out: &mut impl Write, size: u64) -> io::Result<()> {
-    let rest = usize::try_from(size % 512).unwrap_or(0);
-    if rest > 0 { out.write_all(&[0; 512][rest..]) } else { Ok(()) }
-}
-
-/// The records of a PAX header, in the order of their keys.
-#[derive(Default)]
-struct Pax(std::collections::BTreeMap<String, Vec<u8>>);
-
-impl Pax {
-    fn add(&mut self, key: &str, value: &[u8]) {
-        self.0.insert(key.to_owned(), value.to_owned());
-    }
-
-    /// A number for the header: itself if it fits, else 0 and a record.
-    fn number(&mut self, key: &str, value: u64, most: u64) -> u64 {
-        if value <= most {
-            return value;
-        }
-        self.add(key, value.to_string().as_bytes());
-        0
-    }
-
-    fn name(&mut self, header: &mut Header, name: &str) {
-        let Some(ustar) = header.as_ustar_mut() else { return };
-        if name.is_ascii() {
-            if name.len() <= 100 {
-                ustar.name[..name.len()].copy_from_slice(name.as_bytes());
-                return;
-            }
-            // The longest prefix that fits, cut at a `/` that is not the last byte.
-            let cut = name[..name.len() - 1]
-                .bytes()
-                .enumerate()
-                .filter(|(at, byte)| *byte == b'/' && *at <= 155)
-                .map(|(at, _)| at)
-                .last();
-            if let Some(cut) = cut.filter(|cut| *cut > 0 && name.len() - cut - 1 <= 100) {
-                ustar.prefix[..cut].copy_from_slice(&name.as_bytes()[..cut]);
-                ustar.name[..name.len() - cut - 1].copy_from_slice(&name.as_bytes()[cut + 1..]);
-                return;
-            }
-        }
-        self.add("path", name.as_bytes());
-        fill(&mut ustar.name, name);
-    }
-
-    fn link(&mut self, header: &mut Header, target: &str) {
-        let Some(ustar) = header.as_ustar_mut() else { return };
-        if !target.is_ascii() || target.len() > 100 {
-            self.add("linkpath", target.as_bytes());
-        }
-        fill(&mut ustar.linkname, target);
-    }
-
-    fn write(&self, out: &mut impl Write, path: &str) -> io::Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let mut records = Vec::new();
-        for (key, value) in &self.0 {
-            // The record's own length, which counts its own digits.
-            let rest = key.len() + value.len() + 3;
-            let mut length = rest + 1;
-            while rest + length.to_string().len() != length {
-                length = rest + length.to_string().len();
-            }
-            write!(records, "{length} {key}=")?;
-            records.extend_from_slice(value);
-            records.push(b'\n');
-        }
-        let mut header = Header::new_ustar();
-        header.set_entry_type(EntryType::XHeader);
-        if let Some(ustar) = header.as_ustar_mut() {
-            fill(&mut ustar.name, &format!("PaxHeaders.0/{}", super::path::name(path)));
-        }
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_device_major(0)?;
-        header.set_device_minor(0)?;
-        header.set_size(records.len() as u64);
-        header.set_cksum();
-        out.write_all(header.as_bytes())?;
-        out.write_all(&records)?;
-        pad(out, records.len() as u64)
-    }
-}
-
-/// As much of a text as fits, with anything but ASCII left out: what readers without PAX see.
-fn fill(field: &mut [u8], text: &str) {
-    for (to, from) in field.iter_mut().zip(text.bytes().filter(u8::is_ascii)) {
-        *to = from;
-    }
 }
 
 /// Counts and digests what goes through.
@@ -521,10 +489,20 @@ mod tests {
         let layers: Vec<Arc<Entries>> = (0..9)
             .map(|n| Arc::new(vec![(format!("f{n}"), file(format!("{n}").repeat(1000 * n).as_bytes()))]))
             .collect();
-        let written = write_all(&layers, 0, &Spool::new(Some(directory.path())).unwrap()).unwrap();
+        let spool = Spool::new(Some(directory.path())).unwrap();
+        let cache = Layers::default();
+        let written = cache.write(&layers, 0, &spool).unwrap();
         for (at, layer) in layers.iter().enumerate() {
             let alone = write(layer, 0, directory.path().join("alone")).unwrap();
             assert_eq!(alone.digest, written[at].digest);
         }
+        // What is alike is not written again; what differs in anything is.
+        let files = |written: &[Written]| written.iter().map(|layer| layer.file.clone()).collect::<Vec<_>>();
+        assert_eq!(files(&cache.write(&layers, 0, &spool).unwrap()), files(&written));
+        assert_ne!(cache.write(&layers, 1, &spool).unwrap()[0].digest, written[0].digest);
+        let mut other = file(b"");
+        other.uid = 1;
+        let other = cache.write(&[Arc::new(vec![("f0".into(), other)])], 0, &spool).unwrap();
+        assert_ne!(other[0].digest, written[0].digest);
     }
 }

@@ -1,9 +1,20 @@
 //! The daemonless builder: Dockerfiles without RUN into images, byte for byte the same everywhere.
 //!
-//! It follows BuildKit in what instructions mean, and differs where bytes would otherwise depend on
-//! the machine: every time is the source date; a context's files are 0755 or 0644 by whether anyone may execute
-//! them; their extended attributes stay behind; hard links come out as files; an owner that the image's
-//! `/etc/passwd` does not know is an error, where BuildKit takes root.
+//! It follows BuildKit in what instructions mean, in the order of a layer's entries, in the directories that
+//! a layer repeats, and in the words of the history (`# buildkit` included, because readers look for it; the
+//! entry's comment says who wrote it). It differs where bytes would otherwise depend on the machine:
+//!
+//! - every time in layers and configuration is the source date;
+//! - files of a context are 0755 or 0644 by whether anyone may execute them, directories 0755; what comes
+//!   from an image or an archive keeps its mode;
+//! - a context's extended attributes stay behind, those of images are kept;
+//! - hard links are copied as files of their own;
+//! - `BUILDPLATFORM` is linux/amd64 unless the request says otherwise.
+//!
+//! And where BuildKit goes on in silence: an owner that the image's `/etc/passwd` does not know is an error
+//! (BuildKit takes root); a source that climbs out of the context is an error (BuildKit
+//! stays at its root); several
+//! files onto one name are an error (BuildKit keeps the last).
 
 mod archive;
 mod base;
@@ -17,6 +28,7 @@ mod glob;
 mod ignore;
 mod layer;
 mod path;
+mod pax;
 mod plan;
 mod spool;
 mod stage;
@@ -45,7 +57,7 @@ pub use self::users::OwnerError;
 
 use self::base::{BaseImages, Loaded};
 use self::context::Context;
-use self::layer::Written;
+use self::layer::{Layers, Written};
 use self::plan::{Given, Root};
 use self::spool::Spool;
 use self::stage::{Bench, StageLayer};
@@ -65,8 +77,12 @@ pub struct Assembler(Arc<Shared>);
 struct Shared {
     images: BaseImages,
     spool: Arc<Spool>,
-    contexts: Mutex<HashMap<(PathBuf, Option<PathBuf>), Arc<Seen>>>,
+    layers: Layers,
+    /// By directory and the ignore file that counts for it.
+    contexts: Mutex<HashMap<ContextKey, Arc<Seen>>>,
 }
+
+type ContextKey = (PathBuf, Option<PathBuf>);
 
 /// A context, and the digest of it.
 #[derive(Debug)]
@@ -86,6 +102,7 @@ impl Assembler {
         Ok(Self(Arc::new(Shared {
             images: BaseImages::new(client.clone()),
             spool: Arc::new(spool),
+            layers: Layers::default(),
             contexts: Mutex::default(),
         })))
     }
@@ -150,7 +167,7 @@ impl Shared {
                 let image =
                     self.images.load(name, platform, &request.context, &request.contexts, &self.spool);
                 let at = || Place { file: request.dockerfile_name.clone(), line };
-                Loaded::Image(image.await.map_err(|problem| AssembleError::At { at: at(), problem })?)
+                Loaded::Image(image.await.map_err(|problem| AssembleError::at(at(), problem))?)
             }
         };
         Ok(Some((root, loaded)))
@@ -271,7 +288,7 @@ fn finish(
             StageLayer::Base(..) => None,
         })
         .collect();
-    let mut written = layer::write_all(&new, asked.source_date, &shared.spool)?.into_iter();
+    let mut written = shared.layers.write(&new, asked.source_date, &shared.spool)?.into_iter();
     let mut layers = Vec::new();
     let mut diff_ids = Vec::new();
     for layer in &ran.state.layers {

@@ -66,7 +66,7 @@ impl Given<'_> {
     }
 
     fn at(&self, line: u32, problem: impl Into<Problem>) -> AssembleError {
-        AssembleError::At { at: self.place(line), problem: problem.into() }
+        AssembleError::at(self.place(line), problem)
     }
 
     pub(crate) fn argument(&self, name: &str) -> Option<&str> {
@@ -293,19 +293,18 @@ fn refuse(command: &Command, at: Place, refusals: &mut Vec<Refusal>) {
         Command::Onbuild(_) => {
             refuse("ONBUILD", "write the instruction into the Dockerfiles that build on this image")
         }
-        Command::Add(add) => {
-            if add.sources.iter().any(|source| matches!(source, Source::Path(path) if is_remote(path)))
-                || add.checksum.is_some()
-                || add.keep_git_dir
-            {
-                refuse(
-                    "ADD of a URL or git repository",
-                    "download it before the build and COPY it, or build with `builder = \"buildx\"`",
-                );
-            }
-        }
+        Command::Add(add) if is_fetched(add) => refuse(
+            "ADD of a URL or git repository",
+            "download it before the build and COPY it, or build with `builder = \"buildx\"`",
+        ),
         _ => {}
     }
+}
+
+fn is_fetched(add: &Transfer) -> bool {
+    add.sources.iter().any(|source| matches!(source, Source::Path(path) if is_remote(path)))
+        || add.checksum.is_some()
+        || add.keep_git_dir
 }
 
 /// Whether BuildKit's ADD would fetch this source over the network.

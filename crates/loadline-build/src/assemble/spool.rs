@@ -53,6 +53,11 @@ impl SpooledLayer {
         Self { compressed: plain.clone(), plain, unpacked: Mutex::new(true) }
     }
 
+    /// The file it is in, which no other layer of the spool has.
+    pub(crate) fn name(&self) -> &Path {
+        &self.compressed
+    }
+
     /// The tar stream, decompressed on the way.
     pub(crate) fn stream(&self) -> io::Result<Box<dyn Read>> {
         decompress(File::open(&self.compressed)?)

@@ -73,9 +73,7 @@ pub(crate) fn run(bench: &Bench<'_>) -> Result<Ran, AssembleError> {
         };
         for (instruction, command) in &planned.commands {
             run.carry_out(command).map_err(|stopped| match stopped {
-                Stopped::Problem(problem) => {
-                    AssembleError::At { at: bench.given.place(instruction.line), problem }
-                }
+                Stopped::Problem(problem) => AssembleError::at(bench.given.place(instruction.line), problem),
                 Stopped::Refused(what, help) => AssembleError::Refused {
                     refusals: vec![Refusal { at: bench.given.place(instruction.line), what, help }],
                 },
@@ -97,7 +95,7 @@ fn begin(
     states: &BTreeMap<usize, State>,
 ) -> Result<State, AssembleError> {
     let line = planned.stage.from.line;
-    let problem = |problem| AssembleError::At { at: bench.given.place(line), problem };
+    let problem = |problem| AssembleError::at(bench.given.place(line), problem);
     let mut state = match &planned.base {
         Root::Stage(earlier) => {
             let mut state = states.get(earlier).cloned().ok_or_else(|| AssembleError::Stopped {

@@ -55,6 +55,18 @@ impl Content {
         }
     }
 
+    /// What tells these bytes from all others while a build runs; nothing where a file's are not known.
+    pub(crate) fn identity(&self) -> Option<String> {
+        match self {
+            Self::Disk { digest, .. } => digest.get().map(ToString::to_string),
+            Self::Bytes(bytes) => Some(Digest::of(bytes).to_string()),
+            Self::Layer { layer, offset, size } => {
+                Some(format!("{} {offset} {size}", layer.name().display()))
+            }
+            Self::Unreadable(_) => None,
+        }
+    }
+
     /// Opens the bytes for reading; never more than [`Content::size`] come out, but a file that shrank
     /// since it was looked at gives fewer.
     pub(crate) fn open(&self) -> io::Result<Box<dyn Read + '_>> {
