@@ -310,4 +310,15 @@ mod tests {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_fault_or_none(text in "(GET|\\*) [a-z:]{0,8}:(503|reset|delay=[0-9]{0,25}m?s)(;[a-z-]{0,12}=[0-9.e-]{0,8})?(\\*[0-9]{0,25})?|.{0,60}") {
+            if let Ok(fault) = text.parse::<Fault>() {
+                proptest::prop_assert!(!fault.part.is_empty() && !fault.method.is_empty());
+                let again = fault.to_string().parse::<Fault>();
+                proptest::prop_assert_eq!(again, Ok(fault));
+            }
+        }
+    }
 }

@@ -177,4 +177,16 @@ mod tests {
         let long = format!("/v2/{}/tags/list", "a/".repeat(128) + "a");
         assert!(Target::parse(&long).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_leads_out_of_the_folder(path in "/v2/[a-z./%2eEfF_~-]{0,30}(/tags/list|/manifests/[a-z.:/%2e]{0,9}|/blobs/uploads/[a-z./]{0,9})|.{0,60}") {
+            let Ok(target) = Target::parse(&path) else { return Ok(()) };
+            if let Some(name) = target.name() {
+                let name = name.as_str();
+                proptest::prop_assert!(name.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric())), "{}", name);
+                proptest::prop_assert!(!name.contains("..") && !name.contains('\0') && name.len() <= 255);
+            }
+        }
+    }
 }

@@ -87,4 +87,17 @@ mod tests {
             assert_eq!(chunk(bad), None, "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_range_lies_within_the_content(header in "bytes=[0-9]{0,21}-[0-9]{0,21}|.{0,40}", len in 0_u64..50) {
+            match asked(&header, len) {
+                Asked::Part { first, last } => proptest::prop_assert!(first <= last && last < len),
+                Asked::All | Asked::Nothing => {}
+            }
+            if let Some((first, last)) = chunk(&header) {
+                proptest::prop_assert!(first <= last);
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -311,6 +311,7 @@ async fn feed(body: Body, sender: &mpsc::Sender<Bytes>, mut room: u64) -> Result
             Ok(Some(Err(_))) | Err(_) => return Err(interrupted()),
         };
         if piece.len() as u64 > room {
+            drain_stream(stream).await;
             return Err(Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Code::SizeInvalid,
@@ -320,6 +321,7 @@ async fn feed(body: Body, sender: &mpsc::Sender<Bytes>, mut room: u64) -> Result
         room -= piece.len() as u64;
         if sender.send(piece).await.is_err() {
             // The writer gave up, and knows why.
+            drain_stream(stream).await;
             return Ok(());
         }
     }
@@ -332,8 +334,11 @@ fn interrupted() -> Refusal {
 /// Reads what a refused sender still has to say, within bounds: many clients read no answer before
 /// they have said everything.
 pub(super) async fn drain(body: Body) {
+    drain_stream(body.into_data_stream()).await;
+}
+
+async fn drain_stream(mut stream: BodyDataStream) {
     let _ = tokio::time::timeout(DRAIN_TIME, async {
-        let mut stream = body.into_data_stream();
         let mut read = 0;
         while let Some(Ok(piece)) = stream.next().await {
             read += piece.len();

@@ -75,6 +75,12 @@ struct Acknowledged {
     uploads: Vec<(String, u64, usize)>,
 }
 
+impl Acknowledged {
+    fn count(&self) -> usize {
+        self.blobs.len() + self.tags.len() + self.uploads.len()
+    }
+}
+
 async fn writer(base: String, seed: u64, known: Arc<Mutex<Acknowledged>>) -> Option<()> {
     let client = Client::builder().no_proxy().build().unwrap();
     for step in 0_u64.. {
@@ -84,7 +90,7 @@ async fn writer(base: String, seed: u64, known: Arc<Mutex<Acknowledged>>) -> Opt
         let location = begun.headers()["location"].to_str().unwrap().to_owned();
         let half = content.len() / 2;
         client.patch(format!("{base}{location}")).body(content[..half].to_vec()).send().await.ok()?;
-        if step % 4 == 3 {
+        if step % 4 == 1 {
             // Left as it is, for the next process to go on with.
             known.lock().unwrap().uploads.push((location, seed + step, half));
             continue;
@@ -178,8 +184,13 @@ async fn acknowledged_is_kept() {
         let writers: Vec<_> = (0..4)
             .map(|n| tokio::spawn(writer(base.clone(), (round * 4 + n) * 1_000_000, Arc::clone(&known))))
             .collect();
-        let wait = u64::from(noise(round, 1)[0]) * 2 + 40;
-        tokio::time::sleep(Duration::from_millis(wait)).await;
+        // So many acknowledgements, however busy the machine is, and then a moment in between two.
+        let drawn = noise(round + 1, 2);
+        let enough = known.lock().unwrap().count() + 8 + usize::from(drawn[0]) % 24;
+        while known.lock().unwrap().count() < enough {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_micros(u64::from(drawn[1]) * 100)).await;
         drop(child);
         for writer in writers {
             writer.await.unwrap();
@@ -190,7 +201,7 @@ async fn acknowledged_is_kept() {
         *known.lock().unwrap() = snapshot;
     }
     let known = known.lock().unwrap();
-    assert!(known.blobs.len() > 10 && known.tags.len() > 10 && resumed > 0, "too little happened: {known:?}");
+    assert!(!known.referrers.is_empty() && resumed > 0, "too little happened");
     println!(
         "{rounds} kills: {} blobs, {} tags, {resumed} uploads gone on with",
         known.blobs.len(),
