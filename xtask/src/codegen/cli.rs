@@ -27,10 +27,8 @@ fn section(text: &mut String, command: &Command, depth: usize) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim();
     text.push_str(&format!("```text\n{usage}\n```\n\n"));
-    let arguments: Vec<&Arg> = command
-        .get_arguments()
-        .filter(|arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version"))
-        .collect();
+    let arguments: Vec<&Arg> =
+        command.get_arguments().filter(|arg| !arg.is_hide_set() && !says_only(arg)).collect();
     if !arguments.is_empty() {
         text.push_str("| argument | |\n|---|---|\n");
         for argument in arguments {
@@ -41,6 +39,12 @@ fn section(text: &mut String, command: &Command, depth: usize) {
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
         section(text, verb, (depth + 1).min(4));
     }
+}
+
+/// `--help` and `--version`, which every program has.
+fn says_only(argument: &Arg) -> bool {
+    use ArgAction::{Help, HelpLong, HelpShort, Version};
+    matches!(argument.get_action(), Help | HelpLong | HelpShort | Version)
 }
 
 fn row(argument: &Arg) -> String {
