@@ -13,10 +13,10 @@ use serde::Serialize;
 use crate::world::World;
 
 /// The schema of one line of `--events`.
-pub const EVENT: &str = "loadline/event/v1";
+pub(crate) const EVENT: &str = "loadline/event/v1";
 
 /// Shows a release as it runs.
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     world: &'a World,
     bar: Option<ProgressBar>,
     quiet: bool,
@@ -32,7 +32,7 @@ struct Stamped<'a> {
 
 impl<'a> Progress<'a> {
     /// A bar where standard error is a terminal, lines elsewhere.
-    pub fn new(world: &'a World, quiet: bool, events: Option<Box<dyn Write + Send>>) -> Self {
+    pub(crate) fn new(world: &'a World, quiet: bool, events: Option<Box<dyn Write + Send>>) -> Self {
         let bar = (world.err_is_terminal && !quiet).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             let template = if world.colour_err() {
@@ -49,7 +49,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Takes the bar off the terminal.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
