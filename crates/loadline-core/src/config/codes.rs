@@ -75,7 +75,7 @@ codes! {
         "A workflow is named by its path in its repository, as the certificate's subject has it: `.github/workflows/release.yml`, without a ref.";
     BAD_ISSUER = "config-bad-issuer",
         "an issuer is not an https address",
-        "The issuer is compared, character by character, with what the certificate says: `https://token.actions.githubusercontent.com` for GitHub Actions.";
+        "The issuer is compared, character by character, with what the certificate says: `https://token.actions.githubusercontent.com` for GitHub Actions. http is taken on loopback only, for a Sigstore on this machine.";
     BAD_TIME_LIMIT = "config-bad-time-limit",
         "a time limit cannot be read",
         "A time limit is a number with its unit, above zero: `90s`, `45m`, `1h 30m`.";

@@ -347,9 +347,15 @@ impl Reader<'_> {
 
     fn issuer(&mut self, node: &Node<'_>) -> Option<String> {
         let text = self.filled(node)?;
-        if text
-            .strip_prefix("https://")
-            .is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+        let whole = |rest: &str| !rest.is_empty() && !rest.contains(char::is_whitespace);
+        // A Sigstore of one's own on this machine, `loadline sandbox serve` for one, speaks http.
+        let loopback = |rest: &str| {
+            let host = rest.split('/').next().unwrap_or("");
+            let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+            matches!(host, "localhost" | "[::1]") || host.starts_with("127.")
+        };
+        if text.strip_prefix("https://").is_some_and(whole)
+            || text.strip_prefix("http://").is_some_and(|rest| whole(rest) && loopback(rest))
         {
             return Some(text);
         }

@@ -155,6 +155,12 @@ impl Project {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// The commit at HEAD.
+    pub fn head(&self) -> String {
+        let head = self.read(".git/refs/heads/main");
+        head.trim().to_owned()
+    }
+
     pub fn commit(&self, message: &str) {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", message]);
@@ -221,7 +227,7 @@ impl Project {
     }
 }
 
-fn run_of(output: &Output) -> Run {
+pub fn run_of(output: &Output) -> Run {
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -1,0 +1,239 @@
+//! `loadline release` against a registry and a Sigstore that are not its own: what stands in the way is
+//! said, nothing is tagged, and a rerun goes on.
+
+mod support;
+
+use loadline_core::Secret;
+use loadline_registry::{self as registry, Client, Http, HttpOptions, Repository};
+use loadline_sandbox::registry::Faults;
+use loadline_sandbox::{GitHubRun, Options, Sandbox};
+use support::{Project, Run, images};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const WORKFLOW: &str = ".github/workflows/release.yml";
+
+/// A sandbox that stands for the world, and a project that releases to it.
+struct World {
+    project: Project,
+    sandbox: Option<Sandbox>,
+    runtime: Runtime,
+    data: TempDir,
+}
+
+impl World {
+    fn new(change: impl FnOnce(&mut Options)) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let mut options = Options::new(data.path());
+        change(&mut options);
+        let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
+        let project = Project::new();
+        let ready = sandbox.ready().clone();
+        project.edit("loadline.toml", "registry.example.com", &ready.registry);
+        project.edit("loadline.toml", "[verify]", &format!("[verify]\nissuer = \"{}\"", ready.issuer));
+        project.edit(".gitignore", "/target/", "/target/\n/.loadline/");
+        project.commit("Release to the world");
+        Self { project, sandbox: Some(sandbox), runtime, data }
+    }
+
+    fn sandbox(&self) -> &Sandbox {
+        self.sandbox.as_ref().unwrap()
+    }
+
+    /// Ends what stands for the world, and starts it again on the same port, other options.
+    fn again(&mut self, change: impl FnOnce(&mut Options)) {
+        let sandbox = self.sandbox.take().unwrap();
+        let address = sandbox.address();
+        self.runtime.block_on(sandbox.stop());
+        let mut options = Options::new(self.data.path());
+        options.listen = address;
+        change(&mut options);
+        self.sandbox = Some(self.runtime.block_on(Sandbox::start(options)).unwrap());
+    }
+
+    fn token(&self, workflow: &str) -> Secret {
+        let run = GitHubRun::new("acme/widget", "refs/heads/main", &self.project.head(), workflow);
+        self.sandbox().github_token(&run).unwrap()
+    }
+
+    fn release(&self, workflow: &str, more: &[(&str, &str)]) -> Run {
+        self.release_with(&self.token(workflow), more)
+    }
+
+    fn release_with(&self, token: &Secret, more: &[(&str, &str)]) -> Run {
+        let ready = self.sandbox().ready();
+        let root = ready.trusted_root.to_str().unwrap();
+        let config = ready.signing_config.to_str().unwrap();
+        let mut command = self.project.command(&[
+            "release", "--version", "1.0.0", "--format", "json", "--trusted-root", root, "--signing-config", config,
+        ]);
+        command.env("SIGSTORE_ID_TOKEN", token.expose());
+        for (name, value) in more {
+            command.env(name, value);
+        }
+        support::run_of(&command.output().unwrap())
+    }
+
+    fn tags(&self) -> Vec<String> {
+        let client = Client::new(Http::new(HttpOptions::default()), registry::Options::default());
+        let name = format!("{}/acme/widget", self.sandbox().ready().registry).parse().unwrap();
+        match self.runtime.block_on(Repository::at(&client, name).tags()) {
+            Ok(tags) => tags,
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Tags of the release, without those that stand in for the referrers API.
+fn released(world: &World) -> Vec<String> {
+    world.tags().into_iter().filter(|tag| !tag.starts_with("sha256-")).collect()
+}
+
+#[test]
+fn a_release_to_the_world_is_verified_by_others() {
+    let world = World::new(|_| {});
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(released(&world), ["1.0.0", "1.0.0-server", "1.0.0-worker", "latest"]);
+    let reference = format!("{}/acme/widget:latest", world.sandbox().ready().registry);
+    let root = world.sandbox().ready().trusted_root.to_str().unwrap();
+    let verify = world.project.run(&["verify", &reference, "--trusted-root", root]);
+    assert_eq!(verify.code, Some(0), "{}", verify.stderr);
+    let digest = &images(&run.json())["server"].0;
+    assert!(verify.stdout.trim_end().ends_with(digest.as_str()), "{}", verify.stdout);
+    assert!(verify.stderr.contains("slsa-provenance by https://github.com/acme/widget/"), "{}", verify.stderr);
+}
+
+#[test]
+fn a_registry_without_the_referrers_api_gets_fallback_tags() {
+    let world = World::new(|options| options.no_referrers = true);
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let fallback = world.tags().into_iter().filter(|tag| tag.starts_with("sha256-")).count();
+    assert_eq!(fallback, 6, "two indexes and four children");
+    let again = world.release(WORKFLOW, &[]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert_eq!(again.json()["effects"]["manifests_pushed"], 0);
+}
+
+#[test]
+fn a_registry_that_fails_leaves_nothing_tagged_and_a_rerun_goes_on() {
+    let faults = |text: &str| Faults::parse([text], 1).unwrap();
+    let mut world = World::new(|options| options.faults = faults("PUT manifests:503"));
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(3), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(released(&world), [""; 0]);
+    world.again(|_| {});
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(released(&world).len(), 4);
+}
+
+#[test]
+fn a_registry_that_is_down_is_named() {
+    let mut world = World::new(|_| {});
+    let registry = world.sandbox().ready().registry.clone();
+    let sandbox = world.sandbox.take().unwrap();
+    let token = sandbox
+        .github_token(&GitHubRun::new("acme/widget", "refs/heads/main", &"a".repeat(40), WORKFLOW))
+        .unwrap();
+    let ready = sandbox.ready().clone();
+    world.runtime.block_on(sandbox.stop());
+    let mut command = world.project.command(&["release", "--version", "1.0.0", "--format", "json"]);
+    command.args(["--trusted-root", ready.trusted_root.to_str().unwrap()]);
+    command.args(["--signing-config", ready.signing_config.to_str().unwrap()]);
+    let run = support::run_of(&command.env("SIGSTORE_ID_TOKEN", token.expose()).output().unwrap());
+    assert_eq!(run.code, Some(3), "{}", run.stdout);
+    let message = run.json()["failures"][0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&registry) && message.contains("refused"), "{message}");
+}
+
+#[test]
+fn a_foreign_identity_signs_nothing_that_passes() {
+    let world = World::new(|_| {});
+    let run = world.release(".github/workflows/other.yml", &[]);
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.codes().contains(&"signer-workflow-mismatch".to_owned()), "{:?}", run.codes());
+    assert_eq!(released(&world), [""; 0]);
+}
+
+#[test]
+fn a_commit_that_the_certificate_does_not_know_must_be_allowed() {
+    let world = World::new(|_| {});
+    world.project.write("rootfs/etc/motd", "new");
+    world.project.write_reports(&[]);
+    let token = world.token(WORKFLOW);
+    world.project.commit("Move on");
+    let run = world.release_with(&token, &[]);
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.codes().contains(&"built-commit-differs".to_owned()), "{:?}", run.codes());
+    assert_eq!(released(&world), [""; 0]);
+}
+
+#[test]
+fn a_bundle_that_was_tampered_with_is_refused() {
+    let faults = Faults::parse(["PUT manifests:503;after=6"], 1).unwrap();
+    let mut world = World::new(|options| options.faults = faults);
+    // It stops while it attaches: bundles are saved, not all of them pushed.
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(3), "{}\n{}", run.stdout, run.stderr);
+    let folder = world.project.path().join(".loadline/releases/1.0.0/bundles");
+    let mut tampered = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut bundle: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let signature = bundle["dsseEnvelope"]["signatures"][0]["sig"].as_str().unwrap().to_owned();
+        let turned: String = signature.chars().rev().collect();
+        bundle["dsseEnvelope"]["signatures"][0]["sig"] = turned.into();
+        std::fs::write(&path, bundle.to_string()).unwrap();
+        tampered += 1;
+    }
+    assert!(tampered > 0);
+    world.again(|_| {});
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.codes().contains(&"evidence-missing".to_owned()), "{:?}", run.codes());
+    assert_eq!(released(&world), [""; 0]);
+}
+
+#[test]
+fn a_registry_that_wants_a_password_says_whose_is_missing() {
+    let world = World::new(|options| options.auth = Some(("ci".to_owned(), Secret::new("hunter2"))));
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(3), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.codes(), ["registry-unauthorised"]);
+    // docker's own file: base64 of ci:hunter2.
+    let registry = world.sandbox().ready().registry.clone();
+    let config = format!(r#"{{"auths":{{"{registry}":{{"auth":"Y2k6aHVudGVyMg=="}}}}}}"#);
+    world.project.write(".loadline/docker/config.json", &config);
+    let folder = world.project.path().join(".loadline/docker");
+    let run = world.release(WORKFLOW, &[("DOCKER_CONFIG", folder.to_str().unwrap())]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("hunter2"));
+}
+
+#[test]
+fn a_full_disk_is_said_before_anything_happens() {
+    let world = World::new(|_| {});
+    let ready = world.sandbox().ready();
+    let mut command = world.project.command(&["release", "--version", "1.0.0", "--format", "json"]);
+    command.args(["--ledger", "/dev/full", "--trusted-root", ready.trusted_root.to_str().unwrap()]);
+    command.args(["--signing-config", ready.signing_config.to_str().unwrap()]);
+    command.env("SIGSTORE_ID_TOKEN", world.token(WORKFLOW).expose());
+    let run = support::run_of(&command.output().unwrap());
+    assert_eq!(run.code, Some(3), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.codes(), ["ledger-unusable"]);
+    assert_eq!(released(&world), [""; 0]);
+}
+
+#[test]
+fn without_an_identity_the_way_out_is_named() {
+    let project = Project::new();
+    let run = project.run(&["release", "--version", "1.0.0", "--format", "json"]);
+    assert_eq!(run.code, Some(3), "{}", run.stdout);
+    assert_eq!(run.codes(), ["signer-unknown"]);
+    assert!(run.json()["failures"][0]["help"].as_str().unwrap().contains("--sandbox"));
+}
