@@ -36,4 +36,5 @@ pub static IMAGE_UNREADABLE: Code = Code::new(
 );
 
 /// All codes of this room.
-pub static CODES: &[&Code] = &[&PLATFORM_MISSING, &EVIDENCE_SOURCE_FAILED, &EVIDENCE_LIMIT, &IMAGE_UNREADABLE];
+pub static CODES: &[&Code] =
+    &[&PLATFORM_MISSING, &EVIDENCE_SOURCE_FAILED, &EVIDENCE_LIMIT, &IMAGE_UNREADABLE];

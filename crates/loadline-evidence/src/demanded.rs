@@ -35,8 +35,7 @@ pub fn policy(verify: &Verify, source: &str, issuer: Option<&str>) -> Result<Pol
     let issuer = issuer.or(verify.issuer.as_deref()).unwrap_or(GITHUB_ISSUER);
     let identity =
         IdentityRule::certificate(SubjectRule::workflow(signer, workflow), TextRule::exact(issuer));
-    let mut policy =
-        Policy::builder().identity(identity).rule(SourceRepository(source.to_owned()));
+    let mut policy = Policy::builder().identity(identity).rule(SourceRepository(source.to_owned()));
     if let Some(top) = &verify.workflow {
         policy = policy.rule(Workflow(top.clone()));
     }

@@ -1,13 +1,17 @@
 //! Gathering evidence: every bundle that hangs on a digest, whatever its descriptor says it is.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use loadline_core::media_type::{OCI_EMPTY, SIGSTORE_BUNDLE_V03};
+use loadline_core::predicate::satisfies;
 use loadline_core::{Digest, Failure, Finding};
-use loadline_registry::{Descriptor, RegistryError, RegistryErrorKind, Repository};
+use loadline_registry::{
+    Descriptor, Referrers, ReferrersSource, RegistryError, RegistryErrorKind, Repository,
+};
 use loadline_sigstore::{BUNDLE_LIMIT, BUNDLE_MALFORMED};
 use tokio::sync::OnceCell;
 
@@ -15,6 +19,8 @@ use crate::codes::{EVIDENCE_LIMIT, EVIDENCE_SOURCE_FAILED};
 
 /// What every bundle's media type begins with, of whatever version.
 const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
+/// The annotation by which a bundle's manifest says what its statement is of.
+const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
 
 /// How much evidence is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -23,13 +29,20 @@ pub struct Limits {
     pub referrers: usize,
     /// How many bytes one bundle may have.
     pub bundle_bytes: u64,
+    /// How many bytes all bundles of an image may have together.
+    pub all_bytes: u64,
     /// How many requests are under way at once.
     pub parallel: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { referrers: 64, bundle_bytes: BUNDLE_LIMIT as u64, parallel: 8 }
+        Self {
+            referrers: 64,
+            bundle_bytes: BUNDLE_LIMIT as u64,
+            all_bytes: 8 * BUNDLE_LIMIT as u64,
+            parallel: 8,
+        }
     }
 }
 
@@ -60,43 +73,62 @@ pub struct Hanging {
 pub struct Gatherer {
     repository: Repository,
     limits: Limits,
-    blobs: Mutex<HashMap<Digest, Arc<OnceCell<Bytes>>>>,
+    preferred: Vec<String>,
+    left: AtomicU64,
+    blobs: Mutex<HashMap<Digest, Arc<OnceCell<Option<Bytes>>>>>,
 }
 
 enum Looked {
     Bundle(Found),
     Malformed(Finding),
     SomethingElse,
+    /// There may be a bundle, and no room for it.
+    NoRoom,
 }
 
 impl Gatherer {
     /// A gatherer over one repository.
     pub fn new(repository: Repository, limits: Limits) -> Self {
-        Self { repository, limits, blobs: Mutex::default() }
+        let left = AtomicU64::new(limits.all_bytes);
+        Self { repository, limits, preferred: Vec::new(), left, blobs: Mutex::default() }
     }
 
-    /// Everything that hangs on this digest.
+    /// Looks first at what says that it has one of these predicates: where there is too much evidence, what
+    /// nobody asked for is left out before what was.
+    #[must_use]
+    pub fn preferring(mut self, predicate_types: Vec<String>) -> Self {
+        self.preferred = predicate_types;
+        self
+    }
+
+    /// Everything that hangs on this digest. Where the registry's API lists no bundle, the fallback tag is
+    /// looked at too: a registry that has got the API lately keeps old evidence there.
     pub async fn gather(&self, subject: &Digest) -> Hanging {
-        let mut hanging = Hanging::default();
         let referrers = match self.repository.referrers(subject).await {
             Ok(referrers) => referrers,
             Err(error) => {
-                hanging.failures.push(failure(subject, &error));
-                return hanging;
+                return Hanging { failures: vec![failure(subject, &error)], ..Hanging::default() };
             }
         };
+        let from_api = referrers.source == ReferrersSource::Api;
+        let mut hanging = self.look_at_all(subject, referrers).await;
+        if from_api && hanging.found.is_empty() {
+            match self.repository.fallback_referrers(subject).await {
+                Ok(referrers) => hanging.merge(self.look_at_all(subject, referrers).await),
+                Err(error) => hanging.failures.push(failure(subject, &error)),
+            }
+        }
+        hanging
+    }
+
+    async fn look_at_all(&self, subject: &Digest, referrers: Referrers) -> Hanging {
+        let mut hanging = Hanging::default();
         if !referrers.complete {
             let message = format!("the registry lists more referrers of {subject} than are read");
             hanging.failures.push(Failure::new(&EVIDENCE_LIMIT, message));
         }
         let mut descriptors = referrers.descriptors;
-        // What says it is a bundle comes first, what hides its type next: a flood of other things
-        // must not push the evidence over the limit.
-        descriptors.sort_by_key(|descriptor| match descriptor.artifact_type.as_deref() {
-            Some(kind) if kind.starts_with(BUNDLE_PREFIX) => 0,
-            None | Some("" | OCI_EMPTY) => 1,
-            Some(_) => 2,
-        });
+        descriptors.sort_by_cached_key(|descriptor| self.rank(descriptor));
         if descriptors.len() > self.limits.referrers {
             let (count, limit) = (descriptors.len(), self.limits.referrers);
             hanging.failures.push(
@@ -115,6 +147,7 @@ impl Gatherer {
             })
             .buffered(self.limits.parallel.max(1));
         let source = format!("referrers of {}", self.repository);
+        let mut without_room = 0_usize;
         while let Some((digest, result)) = looked.next().await {
             match result {
                 Ok(Looked::Bundle(found)) => hanging.found.push(found),
@@ -122,10 +155,38 @@ impl Gatherer {
                     hanging.malformed.push((format!("{source}, {digest}"), finding));
                 }
                 Ok(Looked::SomethingElse) => {}
+                Ok(Looked::NoRoom) => without_room += 1,
                 Err(error) => hanging.failures.push(failure(subject, &error)),
             }
         }
+        if without_room > 0 {
+            let limit = self.limits.all_bytes;
+            hanging.failures.push(
+                Failure::new(
+                    &EVIDENCE_LIMIT,
+                    format!(
+                        "{without_room} of the bundles on {subject} are left out: together with the others \
+                         they have more than {limit} bytes"
+                    ),
+                )
+                .help("remove what does not belong there"),
+            );
+        }
         hanging
+    }
+
+    /// What says it is a bundle comes first, what hides its type next: a flood of other things must not push
+    /// the evidence over the limit. Among bundles, those that say what was asked for.
+    fn rank(&self, descriptor: &Descriptor) -> u8 {
+        match descriptor.artifact_type.as_deref() {
+            Some(kind) if kind.starts_with(BUNDLE_PREFIX) => {
+                let said = descriptor.annotations.get(PREDICATE_TYPE);
+                let asked = |kind: &String| self.preferred.iter().any(|wanted| satisfies(kind, wanted));
+                if said.is_some_and(asked) { 0 } else { 1 }
+            }
+            None | Some("" | OCI_EMPTY) => 2,
+            Some(_) => 3,
+        }
     }
 
     async fn look(&self, subject: &Digest, descriptor: &Descriptor) -> Result<Looked, RegistryError> {
@@ -143,9 +204,14 @@ impl Gatherer {
             Err(error) => return Err(error),
         };
         let Ok(image) = manifest.as_image() else {
-            return Ok(if claims { malformed("it is no manifest".to_owned()) } else { Looked::SomethingElse });
+            return Ok(if claims {
+                malformed("it is no manifest".to_owned())
+            } else {
+                Looked::SomethingElse
+            });
         };
-        let Some(layer) = image.layers.iter().find(|layer| layer.media_type.starts_with(BUNDLE_PREFIX)) else {
+        let Some(layer) = image.layers.iter().find(|layer| layer.media_type.starts_with(BUNDLE_PREFIX))
+        else {
             return Ok(if claims || image.artifact_type().starts_with(BUNDLE_PREFIX) {
                 malformed(format!("none of its layers is a {SIGSTORE_BUNDLE_V03}"))
             } else {
@@ -157,7 +223,8 @@ impl Gatherer {
             return Ok(malformed(format!("its bundle has {} bytes, more than {limit}", layer.size)));
         }
         match self.blob(layer).await {
-            Ok(bytes) => Ok(Looked::Bundle(Found {
+            Ok(None) => Ok(Looked::NoRoom),
+            Ok(Some(bytes)) => Ok(Looked::Bundle(Found {
                 source: format!("referrers of {}", self.repository),
                 digest: layer.digest.clone(),
                 bytes,
@@ -167,15 +234,30 @@ impl Gatherer {
         }
     }
 
-    async fn blob(&self, layer: &Descriptor) -> Result<Bytes, RegistryError> {
+    /// A bundle's bytes, fetched once; none where there is no room left for it.
+    async fn blob(&self, layer: &Descriptor) -> Result<Option<Bytes>, RegistryError> {
         let cell = {
             let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(blobs.entry(layer.digest.clone()).or_default())
         };
         let bytes = cell
-            .get_or_try_init(|| async { self.repository.blob(layer, self.limits.bundle_bytes).await })
+            .get_or_try_init(|| async {
+                let take = |left: u64| left.checked_sub(layer.size);
+                if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+                    return Ok(None);
+                }
+                self.repository.blob(layer, self.limits.bundle_bytes).await.map(Some)
+            })
             .await?;
         Ok(bytes.clone())
+    }
+}
+
+impl Hanging {
+    fn merge(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.malformed.extend(other.malformed);
+        self.failures.extend(other.failures);
     }
 }
 

@@ -139,8 +139,11 @@ fn dependencies(build: &ImageBuild<'_>) -> Vec<ResourceDescriptor> {
         digest: [(GIT_COMMIT.to_owned(), commit.to_owned())].into(),
         media_type: None,
     };
-    let source =
-        if build.source.contains("://") { build.source.to_owned() } else { format!("https://{}", build.source) };
+    let source = if build.source.contains("://") {
+        build.source.to_owned()
+    } else {
+        format!("https://{}", build.source)
+    };
     let mut all = vec![git(SOURCE, &source, build.git_ref, build.commit)];
     if let Some(workflow) = build.workflow {
         all.push(git(WORKFLOW, &workflow.repository, Some(&workflow.git_ref), &workflow.commit));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use loadline_core::proof::Proof;
-use loadline_core::{Digest, Failure, Finding, Outcome, Platform};
+use loadline_core::proof::{Content, Proof};
+use loadline_core::{Algorithm, Digest, Failure, Finding, Outcome, Platform};
 use loadline_policy::{
     Candidate, Demand, Gathered, JudgeContext, Judged, Policy, Target, Tree, add_up_all, demands, judge,
 };
@@ -88,7 +88,8 @@ pub async fn verify_image(repository: &Repository, digest: &Digest, consumer: &C
 
     let mut places: Vec<Digest> = vec![digest.clone()];
     places.extend(chosen.iter().map(|(_, child)| child.clone()).filter(|child| child != digest));
-    let gatherer = Gatherer::new(repository.clone(), consumer.limits);
+    let gatherer =
+        Gatherer::new(repository.clone(), consumer.limits).preferring(consumer.predicate_types.to_vec());
     let hanging = join_all(places.iter().map(|place| gatherer.gather(place))).await;
     let hanging: BTreeMap<Digest, Hanging> = places.iter().cloned().zip(hanging).collect();
 
@@ -170,7 +171,9 @@ fn judge_all(
     let mut learned = false;
     for row in &first.rows {
         let Some(commit) = row.built_commit() else { continue };
-        for digest in [Some(&row.demand.target.digest), row.demand.target.index.as_ref()].into_iter().flatten() {
+        for digest in
+            [Some(&row.demand.target.digest), row.demand.target.index.as_ref()].into_iter().flatten()
+        {
             if let Some(context) = contexts.get_mut(digest).filter(|context| context.built_commit.is_none()) {
                 context.built_commit = Some(commit.clone());
                 learned = true;
@@ -190,11 +193,12 @@ fn gathered(
     contexts: &BTreeMap<Digest, JudgeContext>,
 ) -> BTreeMap<Digest, Gathered> {
     let judged = |digest: &Digest, found: &Found| {
-        let result = match (checked.get(&found.digest)?, contexts.get(digest)?) {
-            (Ok(proof), context) => {
+        let result = match checked.get(&found.digest)? {
+            Ok(proof) => {
+                let context = contexts.get(spoken_of(proof, digest, contexts.keys()))?;
                 Judged::Proven { proof: Arc::clone(proof), findings: judge(consumer.policy, proof, context) }
             }
-            (Err(error), _) => Judged::Bad(error.finding().about(digest)),
+            Err(error) => Judged::Bad(error.finding().about(digest)),
         };
         Some(Candidate { source: found.source.clone(), result })
     };
@@ -210,4 +214,14 @@ fn gathered(
             (digest.clone(), Gathered { candidates, failures: hanging.failures.clone() })
         })
         .collect()
+}
+
+/// What a proof is judged about: the digest that it hangs on if it names that, else another one of the image
+/// that it names. Evidence about a platform may hang on the index, and the other way round.
+fn spoken_of<'a>(proof: &Proof, place: &'a Digest, mut all: impl Iterator<Item = &'a Digest>) -> &'a Digest {
+    let names = |digest: &Digest| match &proof.content {
+        Content::Statement { subjects, .. } => subjects.iter().any(|subject| subject.is(digest)),
+        Content::Message { sha256 } => digest.algorithm() == Algorithm::Sha256 && digest.hex() == sha256,
+    };
+    if names(place) { place } else { all.find(|digest| names(digest)).unwrap_or(place) }
 }
