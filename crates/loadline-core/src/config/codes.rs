@@ -43,6 +43,9 @@ codes! {
     MISSING_FILE = "config-missing-file",
         "a file that the configuration names does not exist",
         "Paths are relative to the directory of the configuration file. A Dockerfile, a file of a shared region, a build context or an ignore file that is not there is reported before anything is built.";
+    BAD_PIN = "config-bad-pin",
+        "a pin does not say where its value stands",
+        "A `[[pin]]` is a value that must be equal in several files. Each of its places names a file and how the value is found there, by `key` or by `pattern`; there must be two of them, or one and the `value` itself.";
     BAD_PATH = "config-bad-path",
         "a path is absolute or not in normal form",
         "Paths are relative to the directory of the configuration file, written with `/`, so that the configuration means the same on every machine.";

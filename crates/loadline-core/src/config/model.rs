@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::check::{Check, Contract, Pin};
 use crate::platform::Platform;
 use crate::reference::RepositoryName;
 
@@ -27,6 +28,12 @@ pub struct Config {
     /// What a consumer demands; a release applies the same before it promotes.
     #[serde(default)]
     pub verify: Verify,
+    /// How the rules over the repository are applied.
+    #[serde(default)]
+    pub check: Check,
+    /// Values that must be equal in several files.
+    #[serde(default, rename = "pin")]
+    pub pins: Vec<Pin>,
 }
 
 /// What holds for the whole set.
@@ -221,6 +228,9 @@ pub struct Image {
     /// What a scan may find without stopping the release.
     #[serde(default)]
     pub gate: Gate,
+    /// What operators rely on in it.
+    #[serde(default)]
+    pub contract: Contract,
 }
 
 pub(super) fn default_context() -> Utf8PathBuf {

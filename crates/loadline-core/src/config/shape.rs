@@ -7,6 +7,7 @@ use std::str::FromStr;
 use camino::{Utf8Component, Utf8PathBuf};
 use indexmap::IndexMap;
 
+use super::check::{Check, Contract};
 use super::codes;
 use super::model::{
     Builder, ChannelTag, Config, Gate, GateMode, Image, MovingTag, OneOrMany, Release, SharedRegion,
@@ -49,8 +50,18 @@ impl Reader<'_> {
             Some(node) => self.verify(&node),
             None => Verify::default(),
         };
+        let check = match self.optional(&mut top, "check") {
+            Some(node) => self.check_table(&node),
+            None => Check::default(),
+        };
+        let mut pins = Vec::new();
+        if let Some(node) = self.optional(&mut top, "pin") {
+            for node in self.list(&node, "a list of tables: `[[pin]]`").unwrap_or_default() {
+                pins.extend(self.pin(&node));
+            }
+        }
         self.finish(top);
-        Config { release, shared_regions, images, verify }
+        Config { release, shared_regions, images, verify, check, pins }
     }
 
     fn release(&mut self, node: &Node<'_>) -> Release {
@@ -150,6 +161,9 @@ impl Reader<'_> {
         }
         if let Some(node) = self.optional(&mut fields, "gate") {
             image.gate = self.gate(&node);
+        }
+        if let Some(node) = self.optional(&mut fields, "contract") {
+            image.contract = self.contract(&node);
         }
         self.finish(fields);
         Some(image)
@@ -366,7 +380,7 @@ impl Reader<'_> {
     }
 
     /// A path relative to the configuration file. `..` may stand at its beginning only.
-    fn path(&mut self, node: &Node<'_>) -> Option<Utf8PathBuf> {
+    pub(super) fn path(&mut self, node: &Node<'_>) -> Option<Utf8PathBuf> {
         let text = self.filled(node)?;
         let path = Utf8PathBuf::from(&text);
         let mut inside = false;
@@ -424,6 +438,7 @@ impl Image {
             build_args: IndexMap::new(),
             labels: IndexMap::new(),
             gate: Gate::default(),
+            contract: Contract::default(),
         }
     }
 }

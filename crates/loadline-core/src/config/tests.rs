@@ -509,3 +509,51 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn check_pins_and_contracts_are_read() {
+    let text = format!(
+        r#"{GOOD}
+[check]
+pin-bases = "digest"
+workflows = "all"
+[check.rules]
+dockerfile-unlisted = "off"
+tool-version-drift = "error"
+
+[[pin]]
+name = "port"
+value = "3000"
+places = [{{ file = "Dockerfile.orchestrator", pattern = "^EXPOSE (\\d+)" }}]
+
+[image.orchestrator.contract]
+expose = ["3000", "3002"]
+healthcheck = true
+stop-signal = "SIGTERM"
+"#
+    );
+    let config = try_load(&text).unwrap().config;
+    assert_eq!(config.check.pin_bases, PinBases::Digest);
+    assert_eq!(config.check.workflows, Workflows::All);
+    assert_eq!(config.check.rules["dockerfile-unlisted"], RuleLevel::Off);
+    assert_eq!(config.pins[0].places[0].pattern.as_deref(), Some("^EXPOSE (\\d+)"));
+    let contract = &config.images["orchestrator"].contract;
+    assert_eq!(contract.expose.as_deref().map(<[String]>::len), Some(2));
+    assert_eq!((contract.healthcheck, contract.user.as_deref()), (Some(true), None));
+    assert_eq!(config.images["daemon"].contract, Contract::default());
+}
+
+#[test]
+fn a_pin_says_where_its_value_stands() {
+    for (places, expected) in [
+        ("[{ file = \"Dockerfile.daemon\", key = \"X\" }]", "too few places"),
+        ("[{ file = \"a\", key = \"X\", pattern = \"Y\" }, { file = \"b\", key = \"X\" }]", "one of the two"),
+        ("[{ file = \"a\" }, { file = \"b\", key = \"X\" }]", "one of the two"),
+    ] {
+        let text = format!("{GOOD}\n[[pin]]\nname = \"p\"\nplaces = {places}\n");
+        let findings = try_load(&text).unwrap_err();
+        assert_eq!(findings.len(), 1, "{places}");
+        assert_eq!(findings[0].code.name, "config-bad-pin");
+        assert!(findings[0].message.contains(expected), "{}", findings[0].message);
+    }
+}
