@@ -97,11 +97,11 @@ impl Checkout {
     }
 }
 
+/// Runs git with these arguments and gives what it printed.
+type Git<'a> = dyn Fn(&[&str]) -> Result<Vec<u8>, ProcessError> + 'a;
+
 /// The digest of what differs from HEAD: the binary diff, and every untracked file that is not ignored.
-fn dirty(
-    folder: &Path,
-    git: &dyn Fn(&[&str]) -> Result<Vec<u8>, ProcessError>,
-) -> Result<Option<Digest>, GitError> {
+fn dirty(folder: &Path, git: &Git<'_>) -> Result<Option<Digest>, GitError> {
     let status = git(&["status", "--porcelain", "-z", "--untracked-files=all"])?;
     if status.is_empty() {
         return Ok(None);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use loadline_core::config::Config;
+use loadline_core::config::{Config, TimeLimit};
 use loadline_core::{Clock, Digest, Failure, Finding, Outcome, Platform, Verdict};
 use loadline_evidence::provenance::Workflow;
 use loadline_policy::Policy;
@@ -133,7 +133,14 @@ impl Release<'_> {
                 break;
             }
             let (began, at) = (Instant::now(), self.client.counters());
-            let result = self.step(*step, &mut progress).await;
+            let limit = self.time_limit();
+            let result = match tokio::time::timeout(limit, self.step(*step, &mut progress)).await {
+                Ok(result) => result,
+                Err(_) => Err(ReleaseError::TimedOut {
+                    step: format!("the step `{}`", step.name()),
+                    limit: TimeLimit(limit).to_string(),
+                }),
+            };
             let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let requests = self.client.counters().requests - at.requests;
             match result {
@@ -170,6 +177,11 @@ impl Release<'_> {
             Step::Summary => steps::summary::run(self, progress).await,
             Step::Promote => steps::promote::run(self, progress).await,
         }
+    }
+
+    /// How long a step may take that does all images one after the other.
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.plan.images.iter().map(|image| image.time_limit_seconds).sum())
     }
 
     /// Writes the ledger's first record, or makes sure that it is this release's.

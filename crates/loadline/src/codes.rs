@@ -42,6 +42,29 @@ pub static HTTP_UNAVAILABLE: Code = Code::new(
     "A proxy's address or a file of certificate authorities is wrong; the message says which.",
 );
 
+/// A file that was named could not be read.
+pub static INPUT_UNREADABLE: Code = Code::new(
+    "input-unreadable",
+    "a file that was named could not be read",
+    "The message names the file and what stood in the way: it is not there, may not be read, is too large for \
+     what it should be, or is something else.",
+);
+
+/// A file could not be written.
+pub static OUTPUT_UNWRITABLE: Code = Code::new(
+    "output-unwritable",
+    "a file could not be written",
+    "The message names the file and what the system said. Nothing is left half-written: what was there before \
+     is there still.",
+);
+
 /// All codes of this room.
-pub static CODES: &[&Code] =
-    &[&CHECKOUT_UNKNOWN, &SIGNER_UNKNOWN, &SANDBOX_FAILED, &TRUST_ROOT_UNREADABLE, &HTTP_UNAVAILABLE];
+pub static CODES: &[&Code] = &[
+    &CHECKOUT_UNKNOWN,
+    &SIGNER_UNKNOWN,
+    &SANDBOX_FAILED,
+    &TRUST_ROOT_UNREADABLE,
+    &HTTP_UNAVAILABLE,
+    &INPUT_UNREADABLE,
+    &OUTPUT_UNWRITABLE,
+];

@@ -6,9 +6,11 @@
 mod cli;
 pub mod codes;
 mod exit;
+mod files;
 mod render;
 mod session;
 mod setup;
+mod trust;
 mod verbs;
 mod world;
 

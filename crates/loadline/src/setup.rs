@@ -45,7 +45,8 @@ impl SandboxSession {
         }
         options.clock = world.clock;
         options.log = Some(request_log(&folder).map_err(|error| io("cannot write to", error))?);
-        let sandbox = Sandbox::start(options).await.map_err(|error: SandboxError| failed(error.to_string()))?;
+        let sandbox =
+            Sandbox::start(options).await.map_err(|error: SandboxError| failed(error.to_string()))?;
         let line = format!("{}\n", sandbox.address().port());
         std::fs::write(&port, line).map_err(|error| io("cannot write to", error))?;
         Ok(Self { sandbox, folder })
@@ -110,7 +111,8 @@ pub(crate) fn in_sandbox(
             query.append_pair(&format!("claim.{name}"), &value);
         }
     }
-    let services = SigningServices::read(&ready.signing_config, None).map_err(|error| failed(error.to_string()))?;
+    let services =
+        SigningServices::read(&ready.signing_config, None).map_err(|error| failed(error.to_string()))?;
     let signer = Signer::keyless(services, TokenSource::Address(address), client(http)?)
         .map_err(|error| failed(error.to_string()))?;
     let root = TrustRoot::read(&ready.trusted_root).map_err(|error| failed(error.to_string()))?;
@@ -133,7 +135,7 @@ fn job_workflow(signer_repository: Option<&str>, repository: &str, workflow: &st
     if whole.contains('@') { whole } else { format!("{whole}@{git_ref}") }
 }
 
-fn client(http: &Http) -> Result<reqwest::Client, Failure> {
+pub(crate) fn client(http: &Http) -> Result<reqwest::Client, Failure> {
     match http.client() {
         Ok(client) => Ok(client.clone()),
         Err(error) => Err(Failure::new(&HTTP_UNAVAILABLE, error.to_string())
@@ -215,7 +217,9 @@ mod tests {
 
     #[test]
     fn a_signer_may_live_elsewhere() {
-        let of = |signer: Option<&str>, workflow: &str| job_workflow(signer, "acme/widget", workflow, "refs/tags/v1");
+        let of = |signer: Option<&str>, workflow: &str| {
+            job_workflow(signer, "acme/widget", workflow, "refs/tags/v1")
+        };
         assert_eq!(of(None, ".github/workflows/r.yml"), "acme/widget/.github/workflows/r.yml@refs/tags/v1");
         assert_eq!(
             of(Some("github.com/acme/ci"), ".github/workflows/r.yml"),

@@ -66,8 +66,8 @@ impl World {
 
 fn write(stream: &Mutex<Box<dyn Write + Send>>, text: &str) {
     let mut stream = stream.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let _ = stream.write_all(text.as_bytes()).and_then(|()| {
-        if text.ends_with('\n') { Ok(()) } else { stream.write_all(b"\n") }
-    });
+    let _ = stream
+        .write_all(text.as_bytes())
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { stream.write_all(b"\n") });
     let _ = stream.flush();
 }

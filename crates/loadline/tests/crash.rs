@@ -1,5 +1,7 @@
 //! Killed after each ledger record in turn, then run again: the same tags and digests, nothing pushed twice.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -25,7 +27,10 @@ fn writes(project: &Project) -> BTreeMap<String, u32> {
 }
 
 /// Kills a release at each of these records, each time from nothing, and runs it again.
-fn kill_and_run_again(records: impl Iterator<Item = usize>, reference: &BTreeMap<String, (String, Vec<String>)>) {
+fn kill_and_run_again(
+    records: impl Iterator<Item = usize>,
+    reference: &BTreeMap<String, (String, Vec<String>)>,
+) {
     let project = Project::new();
     for record in records {
         let _ = std::fs::remove_dir_all(project.sandbox());

@@ -1,6 +1,8 @@
 //! `loadline release` against a registry and a Sigstore that are not its own: what stands in the way is
 //! said, nothing is tagged, and a rerun goes on.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use loadline_core::Secret;
@@ -23,7 +25,8 @@ struct World {
 
 impl World {
     fn new(change: impl FnOnce(&mut Options)) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let data = tempfile::tempdir().unwrap();
         let mut options = Options::new(data.path());
         change(&mut options);
@@ -66,7 +69,15 @@ impl World {
         let root = ready.trusted_root.to_str().unwrap();
         let config = ready.signing_config.to_str().unwrap();
         let mut command = self.project.command(&[
-            "release", "--version", "1.0.0", "--format", "json", "--trusted-root", root, "--signing-config", config,
+            "release",
+            "--version",
+            "1.0.0",
+            "--format",
+            "json",
+            "--trusted-root",
+            root,
+            "--signing-config",
+            config,
         ]);
         command.env("SIGSTORE_ID_TOKEN", token.expose());
         for (name, value) in more {
@@ -103,7 +114,11 @@ fn a_release_to_the_world_is_verified_by_others() {
     assert_eq!(verify.code, Some(0), "{}", verify.stderr);
     let digest = &images(&run.json())["server"].0;
     assert!(verify.stdout.trim_end().ends_with(digest.as_str()), "{}", verify.stdout);
-    assert!(verify.stderr.contains("slsa-provenance by https://github.com/acme/widget/"), "{}", verify.stderr);
+    assert!(
+        verify.stderr.contains("slsa-provenance by https://github.com/acme/widget/"),
+        "{}",
+        verify.stderr
+    );
 }
 
 #[test]

@@ -7,11 +7,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use camino::Utf8Path;
-use loadline_core::config::{GateMode, ThresholdSeverity};
 use loadline_core::{Failure, Finding, Location, Outcome};
 use loadline_gate::codes::{IGNORE_UNREADABLE, REPORT_UNREADABLE};
 use loadline_gate::ignores::MAX_IGNORES_BYTES;
-use loadline_gate::{GatePolicy, GateSubject, Ignores, Mode, Request, Severity, evaluate_set};
+use loadline_gate::{GatePolicy, GateSubject, Ignores, Request, evaluate_set};
 
 use crate::event::Step;
 use crate::plan::PlannedImage;
@@ -32,7 +31,7 @@ pub(crate) fn run(release: &Release<'_>, progress: &Progress) -> Outcome {
                 Ok(read) => {
                     ignores.insert(file, read);
                 }
-                Err(finding) => outcome.findings.push(finding),
+                Err(finding) => outcome.findings.push(*finding),
             }
         }
     }
@@ -94,38 +93,21 @@ impl<'a> Leg<'a> {
             },
             file,
             report,
-            policy: policy(image),
+            policy: GatePolicy::from(&image.gate),
         })
     }
 }
 
-fn policy(image: &PlannedImage) -> GatePolicy {
-    GatePolicy {
-        fail_on: match image.gate.fail_on {
-            ThresholdSeverity::Low => Severity::Low,
-            ThresholdSeverity::Medium => Severity::Medium,
-            ThresholdSeverity::High => Severity::High,
-            ThresholdSeverity::Critical => Severity::Critical,
-        },
-        only_fixed: image.gate.only_fixed,
-        mode: match image.gate.mode {
-            GateMode::Block => Mode::Block,
-            GateMode::Regression => Mode::Regression,
-        },
-        ..GatePolicy::default()
-    }
-}
-
-fn read_ignores(root: &Path, file: &Utf8Path) -> Result<Ignores, Finding> {
+fn read_ignores(root: &Path, file: &Utf8Path) -> Result<Ignores, Box<Finding>> {
     let unreadable = |reason: String| {
         Finding::error(&IGNORE_UNREADABLE, format!("the ignores in {file} cannot be read: {reason}"))
             .at(Location::file(file))
             .help("mend the file, or take `ignore-file` out of the configuration")
     };
     let bytes = read(&root.join(file.as_std_path()), MAX_IGNORES_BYTES as u64 + 1)
-        .map_err(|error| unreadable(error.to_string()))?
-        .ok_or_else(|| unreadable("there is no such file".to_owned()))?;
-    Ignores::parse(file, &bytes).map_err(|error| error.finding())
+        .map_err(|error| Box::new(unreadable(error.to_string())))?
+        .ok_or_else(|| Box::new(unreadable("there is no such file".to_owned())))?;
+    Ignores::parse(file, &bytes).map_err(|error| Box::new(error.finding()))
 }
 
 /// A file's bytes, up to a limit; none if it is not there.

@@ -33,5 +33,8 @@ fn colour(world: &World, format: Format) -> bool {
 fn read_source(path: &Utf8Path) -> Option<String> {
     const LIMIT: u64 = 8 << 20;
     let size = path.metadata().ok()?.len();
-    (size <= LIMIT).then(|| std::fs::read(path).ok()).flatten().map(|b| String::from_utf8_lossy(&b).into_owned())
+    (size <= LIMIT)
+        .then(|| std::fs::read(path).ok())
+        .flatten()
+        .map(|b| String::from_utf8_lossy(&b).into_owned())
 }

@@ -22,9 +22,9 @@ pub(crate) fn human(document: &ReleaseDocument, ledger: &Path) -> String {
     let effects = &document.effects;
     let changed = match (effects.blobs_pushed, effects.manifests_pushed, effects.tags_moved) {
         (0, 0, 0) => "nothing was changed at the registry".to_owned(),
-        (blobs, manifests, tags) => format!(
-            "{blobs} blobs and {manifests} manifests pushed, {tags} tags written"
-        ),
+        (blobs, manifests, tags) => {
+            format!("{blobs} blobs and {manifests} manifests pushed, {tags} tags written")
+        }
     };
     let ms: u64 = document.steps.iter().map(|step| step.ms).sum();
     let requests: u64 = document.steps.iter().map(|step| step.requests).sum();

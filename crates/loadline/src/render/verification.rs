@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
+use loadline_core::predicate::short_name;
 use loadline_core::verdict::OutcomeDocument;
 use loadline_core::{Outcome, Verdict};
-use loadline_core::predicate::short_name;
 use loadline_evidence::Verification;
 use loadline_policy::{Proven, Row};
 use schemars::JsonSchema;

@@ -5,4 +5,6 @@ pub(crate) mod completions;
 pub(crate) mod release;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
+pub(crate) mod sign_bundle;
 pub(crate) mod verify;
+pub(crate) mod verify_bundle;

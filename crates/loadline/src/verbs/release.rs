@@ -79,8 +79,9 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     let checkout = match Checkout::read(configured.root.as_std_path(), &world.environment) {
         Ok(checkout) => checkout,
         Err(error) => {
-            let failure = Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is released: {error}"))
-                .help("run inside a git checkout with at least one commit");
+            let failure =
+                Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is released: {error}"))
+                    .help("run inside a git checkout with at least one commit");
             return fail(world, failure, args.format);
         }
     };
@@ -92,7 +93,13 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
         }
     };
     match wait(world, release(&args, world, &configured, &checkout, &version)) {
-        Ok(Ok(exit)) | Ok(Err(exit)) | Err(exit) => exit,
+        Ok(Ok(exit)) | Ok(Err(exit)) => exit,
+        Err(exit) => {
+            if exit == Exit::Interrupted {
+                world.tell("interrupted: run the same command again, and the release goes on from where it stood");
+            }
+            exit
+        }
     }
 }
 
@@ -146,7 +153,11 @@ async fn release(
     let config = &configured.loaded.config;
     let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
     let sandbox = match args.sandbox && !args.plan {
-        true => Some(SandboxSession::open(world, configured.root.as_std_path()).await.map_err(|failure| fail(world, failure, format))?),
+        true => Some(
+            SandboxSession::open(world, configured.root.as_std_path())
+                .await
+                .map_err(|failure| fail(world, failure, format))?,
+        ),
         false => None,
     };
     let plan = plan(args, world, configured, checkout, version, sandbox.as_ref())?;
@@ -159,20 +170,25 @@ async fn release(
         world.tell(&format!("error: {error}"));
         Exit::Usage
     };
-    let policy = demanded::policy(&config.verify, &config.release.source, issuer.as_deref()).map_err(usage)?;
+    let policy =
+        demanded::policy(&config.verify, &config.release.source, issuer.as_deref()).map_err(usage)?;
     let predicate_types = demanded::predicate_types(&config.verify).map_err(usage)?;
 
     let parts = match &sandbox {
         Some(sandbox) => setup::in_sandbox(sandbox, config, &plan, &http),
-        None => setup::in_the_world(world, &http, args.trusted_root.as_deref(), args.signing_config.as_deref()),
+        None => {
+            setup::in_the_world(world, &http, args.trusted_root.as_deref(), args.signing_config.as_deref())
+        }
     };
     let parts = parts.map_err(|failure| fail(world, failure, format))?;
 
     let folder = ledger_folder(args, configured, sandbox.as_ref(), &plan);
-    let path = args.ledger.clone().map_or_else(|| folder.join("ledger.jsonl"), |file| world.folder.join(file));
+    let path =
+        args.ledger.clone().map_or_else(|| folder.join("ledger.jsonl"), |file| world.folder.join(file));
     let tripwire = args.kill_after_record.map_or(Tripwire::Off, Tripwire::AfterRecords);
     let ledger = Ledger::open(&path, world.clock, tripwire).map_err(|error| {
-        let failure = Failure::new(&LEDGER_UNUSABLE, error.to_string()).help("mend or move the file, then run again");
+        let failure =
+            Failure::new(&LEDGER_UNUSABLE, error.to_string()).help("mend or move the file, then run again");
         fail(world, failure, format)
     })?;
     let events = open_events(world, args.events.as_deref())?;
@@ -249,7 +265,12 @@ fn git_ref(args: &Args, configured: &Configured, checkout: &Checkout) -> Option<
 }
 
 /// The folder of this version's ledger: in the sandbox its own, else beside the configuration.
-fn ledger_folder(args: &Args, configured: &Configured, sandbox: Option<&SandboxSession>, plan: &Plan) -> PathBuf {
+fn ledger_folder(
+    args: &Args,
+    configured: &Configured,
+    sandbox: Option<&SandboxSession>,
+    plan: &Plan,
+) -> PathBuf {
     debug_assert!(!args.plan);
     let base = match sandbox {
         Some(sandbox) => sandbox.folder().to_owned(),
@@ -287,10 +308,12 @@ fn show_plan(world: &World, plan: &Plan, format: Format) -> Exit {
 fn show_report(world: &World, report: &Report, format: Format, root: &Utf8Path, ledger: &Path) -> Exit {
     let outcome = Outcome { findings: report.findings.clone(), failures: report.failures.clone() };
     match format {
-        Format::Json => match serde_json::to_string_pretty(&Document::new(document::RELEASE, &report.document)) {
-            Ok(text) => world.print(&text),
-            Err(error) => world.tell(&format!("error: the document cannot be written: {error}")),
-        },
+        Format::Json => {
+            match serde_json::to_string_pretty(&Document::new(document::RELEASE, &report.document)) {
+                Ok(text) => world.print(&text),
+                Err(error) => world.tell(&format!("error: the document cannot be written: {error}")),
+            }
+        }
         Format::Human => {
             show(world, &outcome, format, "release", root);
             world.print(&human(&report.document, ledger));
@@ -310,7 +333,12 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// A verifier that believes these roots.
-    pub(crate) fn new(signer: Signer, roots: TrustRoots, workflow: Option<Workflow>, builder_id: String) -> Self {
+    pub(crate) fn new(
+        signer: Signer,
+        roots: TrustRoots,
+        workflow: Option<Workflow>,
+        builder_id: String,
+    ) -> Self {
         Self { signer, verifier: Verifier::new(roots), workflow, builder_id }
     }
 }

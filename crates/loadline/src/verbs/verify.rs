@@ -9,13 +9,13 @@ use loadline_evidence::{Consumer, IMAGE_UNREADABLE, Limits, Verification, demand
 use loadline_policy::Policy;
 use loadline_registry::{Client, Http, HttpOptions, Options, Repository};
 use loadline_report::Format;
-use loadline_sigstore::{TrustRoot, TrustRoots, Verifier};
+use loadline_sigstore::Verifier;
 
-use crate::codes::TRUST_ROOT_UNREADABLE;
 use crate::exit::Exit;
 use crate::render::outcome::{fail, show};
 use crate::render::verification::{VerificationDocument, tree};
 use crate::session::{configure, wait};
+use crate::trust;
 use crate::world::World;
 
 /// Verify images from the registry: every platform, every demanded predicate
@@ -62,7 +62,7 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
         Ok(types) => types,
         Err(error) => return usage(error),
     };
-    let roots = match roots(world, &args) {
+    let roots = match trust::roots(world, args.trusted_root.as_deref(), false) {
         Ok(roots) => roots,
         Err(failure) => return fail(world, failure, args.format),
     };
@@ -71,18 +71,6 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     match wait(world, work) {
         Ok(verified) => finish(&args, world, &verified),
         Err(exit) => exit,
-    }
-}
-
-fn roots(world: &World, args: &Args) -> Result<TrustRoots, Failure> {
-    let unreadable = |error: String| {
-        Failure::new(&TRUST_ROOT_UNREADABLE, error).help("name the trusted_root.json of the instance that signed")
-    };
-    match &args.trusted_root {
-        Some(file) => TrustRoot::read(&world.folder.join(file))
-            .map(TrustRoots::only)
-            .map_err(|error| unreadable(error.to_string())),
-        None => TrustRoots::embedded().map_err(|error| unreadable(error.to_string())),
     }
 }
 
@@ -109,7 +97,8 @@ async fn verify(
     verifier: &Verifier,
 ) -> Vec<Verified> {
     let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
-    let options = Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() };
+    let options =
+        Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() };
     let client = Client::new(http, options);
     let consumer = Consumer {
         verifier,

@@ -1,6 +1,7 @@
 //! A small project of two images in a git checkout of its own, and the real program run inside it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -105,8 +106,14 @@ impl Project {
         project.write("loadline.toml", CONFIG);
         project.write(".gitignore", "/target/\n");
         project.write(".dockerignore", "target\n.git\nreports\n");
-        project.write("Dockerfile.server", &format!("{SHARED}FROM base\nEXPOSE 3000\nENTRYPOINT [\"/usr/bin/hello\"]\n"));
-        project.write("Dockerfile.worker", &format!("{SHARED}FROM base\nUSER 1000\nENTRYPOINT [\"/usr/bin/hello\"]\n"));
+        project.write(
+            "Dockerfile.server",
+            &format!("{SHARED}FROM base\nEXPOSE 3000\nENTRYPOINT [\"/usr/bin/hello\"]\n"),
+        );
+        project.write(
+            "Dockerfile.worker",
+            &format!("{SHARED}FROM base\nUSER 1000\nENTRYPOINT [\"/usr/bin/hello\"]\n"),
+        );
         project.write("rootfs/var/lib/dpkg/status", STATUS);
         project.write("rootfs/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
         project.write("bin/amd64/hello", "not really a program for amd64");
@@ -194,7 +201,9 @@ impl Project {
         request.dockerfile = self.path().join(format!("Dockerfile.{image}"));
         let client = Client::new(Http::new(HttpOptions::default()), Options::default());
         let destination = Repository::layout(layout.path());
-        let built = runtime.block_on(Assembler::new(&client, None).unwrap().assemble(&request, &destination)).unwrap();
+        let built = runtime
+            .block_on(Assembler::new(&client, None).unwrap().assemble(&request, &destination))
+            .unwrap();
         built.diff_ids.iter().map(ToString::to_string).collect()
     }
 
