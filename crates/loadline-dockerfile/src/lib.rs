@@ -11,6 +11,8 @@
 //!
 //! [`region`] finds shared regions, [`expand`] substitutes variables; both need no parsed Dockerfile.
 //!
+//! [`ignore`] says what `.dockerignore` keeps out of a build context, [`glob`] and [`path`] are what it is made of.
+//!
 //! This room is pure: text in, values out; no file, no clock, no environment.
 
 pub mod command;
@@ -19,12 +21,15 @@ mod duration;
 mod error;
 pub mod expand;
 mod flag;
+pub mod glob;
 mod heredoc;
+pub mod ignore;
 mod instruction;
 mod json;
 mod keyword;
 mod line;
 mod parse;
+pub mod path;
 mod pattern;
 pub mod region;
 mod stage;

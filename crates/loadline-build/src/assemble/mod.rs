@@ -24,10 +24,7 @@ mod copy;
 mod draft;
 mod error;
 mod expose;
-mod glob;
-mod ignore;
 mod layer;
-mod path;
 mod pax;
 mod plan;
 mod spool;
@@ -42,18 +39,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use loadline_core::{Digest, media_type};
-use loadline_dockerfile::{Dockerfile, MAX_BYTES};
+use loadline_dockerfile::{Dockerfile, MAX_BYTES, glob, ignore, path};
 use loadline_registry::{BlobSource, Client, Descriptor, Repository};
 use serde::Serialize;
 
 pub use self::context::ContextError;
 pub use self::copy::CopyError;
 pub use self::error::{AssembleError, Place, Problem, Refusal};
-pub use self::glob::PatternError;
-pub use self::ignore::{Inherited, Patterns};
 pub use self::layer::LayerError;
 pub use self::unpack::UnpackError;
 pub use self::users::OwnerError;
+pub use loadline_dockerfile::glob::PatternError;
+pub use loadline_dockerfile::ignore::{Inherited, Patterns};
 
 use self::base::{BaseImages, Loaded};
 use self::context::Context;

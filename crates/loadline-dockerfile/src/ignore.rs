@@ -4,8 +4,8 @@
 //! pattern that matches wins, a pattern that matches a directory matches all beneath it, `!` takes back.
 //! (<https://docs.docker.com/build/concepts/context/#dockerignore-files>)
 
-use super::glob::{Dialect, Glob, PatternError};
-use super::path;
+use crate::glob::{Dialect, Glob, PatternError};
+use crate::path;
 
 /// How a pattern is compared. The first three are how patterns without other wildcards have always been
 /// compared, and they differ from the general rule: `**x` matches `ax`, `x**` matches `xa/b`.
@@ -51,6 +51,9 @@ pub struct Inherited(Option<Vec<bool>>);
 
 impl Patterns {
     /// Compiles patterns, each with its `!` if it has one. Empty ones are passed over.
+    ///
+    /// # Errors
+    /// One is no pattern.
     pub fn new<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<Self, PatternError> {
         let mut compiled = Self::default();
         for text in patterns {
@@ -74,6 +77,9 @@ impl Patterns {
 
     /// Reads an ignore file: one pattern a line, `#` at the line's start begins a comment, a leading `/` has
     /// no meaning.
+    ///
+    /// # Errors
+    /// A line is no pattern.
     pub fn read(text: &str) -> Result<Self, PatternError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self::new(text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {

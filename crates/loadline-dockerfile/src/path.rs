@@ -1,7 +1,7 @@
 //! Paths inside images and contexts: text, separated by `/`, whatever the machine's own are.
 
 /// The shortest path of the same meaning, as Go's `path.Clean`: never empty, `.` at least.
-pub(crate) fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -26,13 +26,13 @@ pub(crate) fn clean(path: &str) -> String {
 }
 
 /// The path as the tree holds it: from the root, without a leading `/`, no `.` or `..`; the root is empty.
-pub(crate) fn from_root(path: &str) -> String {
+pub fn from_root(path: &str) -> String {
     let cleaned = clean(&format!("/{path}"));
     cleaned[1..].to_owned()
 }
 
 /// A path and a name beneath it.
-pub(crate) fn join(directory: &str, name: &str) -> String {
+pub fn join(directory: &str, name: &str) -> String {
     match (directory.is_empty(), name.is_empty()) {
         (true, _) => name.to_owned(),
         (_, true) => directory.to_owned(),
@@ -41,22 +41,22 @@ pub(crate) fn join(directory: &str, name: &str) -> String {
 }
 
 /// The directory that holds a path, the root as the empty text.
-pub(crate) fn parent(path: &str) -> &str {
+pub fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
 /// The last part of a path.
-pub(crate) fn name(path: &str) -> &str {
+pub fn name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 /// The directories above a path, from the top, the root left out.
-pub(crate) fn parents(path: &str) -> impl Iterator<Item = &str> {
+pub fn parents(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at]).filter(|parent| !parent.is_empty())
 }
 
 /// Whether a path climbs above where it starts: `../x`, `a/../../x`.
-pub(crate) fn climbs(path: &str) -> bool {
+pub fn climbs(path: &str) -> bool {
     let mut depth = 0_i64;
     for part in path.split('/') {
         match part {

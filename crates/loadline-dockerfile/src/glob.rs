@@ -35,7 +35,7 @@ enum Token {
 
 /// Whether `**` has a meaning of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     /// `path.Match`: `**` is `*` twice.
     Match,
     /// `.dockerignore`: `**` spans directories.
@@ -44,13 +44,16 @@ pub(crate) enum Dialect {
 
 /// A compiled pattern; it matches whole paths, separated by `/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob {
+pub struct Glob {
     tokens: Vec<Token>,
 }
 
 impl Glob {
     /// Compiles a pattern.
-    pub(crate) fn new(pattern: &str, dialect: Dialect) -> Result<Self, PatternError> {
+    ///
+    /// # Errors
+    /// A class or an escape that is not finished.
+    pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, PatternError> {
         let bad = |reason| PatternError { pattern: pattern.chars().take(300).collect(), reason };
         let mut tokens = Vec::new();
         let mut chars = pattern.chars().peekable();
@@ -105,7 +108,7 @@ impl Glob {
     }
 
     /// Whether the pattern matches the whole path.
-    pub(crate) fn matches(&self, path: &str) -> bool {
+    pub fn matches(&self, path: &str) -> bool {
         let chars: Vec<char> = path.chars().collect();
         // `alive[i]`: the tokens read so far match the first `i` characters.
         let mut alive = vec![false; chars.len() + 1];
@@ -158,7 +161,7 @@ impl Glob {
 }
 
 /// Whether a `COPY` source has wildcards: BuildKit takes a path without them as it is written.
-pub(crate) fn has_wildcards(text: &str) -> bool {
+pub fn has_wildcards(text: &str) -> bool {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
