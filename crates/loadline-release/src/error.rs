@@ -32,7 +32,9 @@ pub enum ReleaseError {
         source: Box<BuildError>,
     },
     /// A builder that this version does not have.
-    #[error("image `{image}` asks for the builder `{builder}`, which this version does not have yet: use `builder = \"assemble\"`")]
+    #[error(
+        "image `{image}` asks for the builder `{builder}`, which this version does not have yet: use `builder = \"assemble\"`"
+    )]
     Builder {
         /// The image.
         image: String,
@@ -104,7 +106,8 @@ impl From<ReleaseError> for Ended {
                 Failure::from(&source)
             }
             ReleaseError::Ledger(_) | ReleaseError::Store(_) => {
-                Failure::new(&codes::LEDGER_UNUSABLE, message).help("mend what the message names, then run again")
+                Failure::new(&codes::LEDGER_UNUSABLE, message)
+                    .help("mend what the message names, then run again")
             }
             ReleaseError::Sign { .. } => Failure::new(&codes::SIGNING_FAILED, message).help(again),
             ReleaseError::Sbom { .. } | ReleaseError::Attach(_) | ReleaseError::Json { .. } => {

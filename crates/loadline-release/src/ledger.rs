@@ -368,9 +368,11 @@ fn read(path: &Path, bytes: &[u8]) -> Result<State, LedgerError> {
 
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), LedgerError> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| LedgerError::Io { action: "sync", path: folder.to_owned(), source })
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| LedgerError::Io {
+        action: "sync",
+        path: folder.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

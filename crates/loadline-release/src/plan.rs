@@ -207,9 +207,7 @@ fn planned(input: &PlanInput<'_>, name: &str, image: &Image) -> Result<PlannedIm
         .collect::<Result<_, _>>()?;
     let moving = image.moving_tags.iter().filter(|tag| tag.follows(input.version));
     let expand_all = |map: &IndexMap<String, String>| -> Result<IndexMap<String, String>, PlanError> {
-        map.iter()
-            .map(|(key, value)| Ok((key.clone(), expand(value, &variables).map_err(wrong)?)))
-            .collect()
+        map.iter().map(|(key, value)| Ok((key.clone(), expand(value, &variables).map_err(wrong)?))).collect()
     };
     let mut labels = default_labels(input);
     labels.extend(expand_all(&image.labels)?);
@@ -222,7 +220,11 @@ fn planned(input: &PlanInput<'_>, name: &str, image: &Image) -> Result<PlannedIm
         target: image.target.clone(),
         repositories: stand_in(repositories, input.stand_in),
         platforms,
-        tags: image.tags.iter().map(|tag| expand_tag(tag, &variables).map_err(wrong)).collect::<Result<_, _>>()?,
+        tags: image
+            .tags
+            .iter()
+            .map(|tag| expand_tag(tag, &variables).map_err(wrong))
+            .collect::<Result<_, _>>()?,
         moving_tags: moving
             .map(|tag| expand_tag(tag.template(), &variables).map_err(wrong))
             .collect::<Result<_, _>>()?,
@@ -349,8 +351,11 @@ timeout = "90s"
 
     #[test]
     fn one_registry_stands_in_for_several() {
-        let names: Vec<String> =
-            plan("1.0.0", Some("127.0.0.1:5000")).images[0].repositories.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = plan("1.0.0", Some("127.0.0.1:5000")).images[0]
+            .repositories
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(
             names,
             [

@@ -60,7 +60,9 @@ pub fn decide(
         TagKind::Version => Decision::Refuse(
             Finding::error(
                 &VERSION_TAG_TAKEN,
-                format!("{reference} points at {digest}; a version tag never moves, and this release is {wanted}"),
+                format!(
+                    "{reference} points at {digest}; a version tag never moves, and this release is {wanted}"
+                ),
             )
             .about(digest)
             .help("release the next version"),
@@ -108,7 +110,8 @@ mod tests {
     #[test]
     fn a_version_tag_never_moves() {
         let new = Digest::of("new");
-        let decide = |present: Option<&Present>| decide("r:1", TagKind::Version, &new, &version("1.0.0"), present);
+        let decide =
+            |present: Option<&Present>| decide("r:1", TagKind::Version, &new, &version("1.0.0"), present);
         assert_eq!(decide(None), Decision::Write { previous: None });
         assert_eq!(decide(Some(&at("new", None))), Decision::Keep);
         let Decision::Refuse(finding) = decide(Some(&at("old", Some("0.9.0")))) else { panic!() };
@@ -118,16 +121,16 @@ mod tests {
     #[test]
     fn a_moving_tag_only_goes_forward() {
         let new = Digest::of("new");
-        let decide = |present: &Present| {
-            decide("r:latest", TagKind::Moving, &new, &version("1.10.0"), Some(present))
-        };
-        assert_eq!(
-            decide(&at("old", Some("1.9.0"))),
-            Decision::Write { previous: Some(Digest::of("old")) }
+        let decide =
+            |present: &Present| decide("r:latest", TagKind::Moving, &new, &version("1.10.0"), Some(present));
+        assert_eq!(decide(&at("old", Some("1.9.0"))), Decision::Write { previous: Some(Digest::of("old")) });
+        assert!(
+            matches!(decide(&at("old", Some("2.0.0"))), Decision::Leave(f) if f.code.name == "moving-tag-ahead")
         );
-        assert!(matches!(decide(&at("old", Some("2.0.0"))), Decision::Leave(f) if f.code.name == "moving-tag-ahead"));
         assert!(matches!(decide(&at("old", Some("1.10.0"))), Decision::Leave(_)));
-        assert!(matches!(decide(&at("old", None)), Decision::Unknown(f) if f.code.name == "moving-tag-unknown"));
+        assert!(
+            matches!(decide(&at("old", None)), Decision::Unknown(f) if f.code.name == "moving-tag-unknown")
+        );
         assert!(matches!(decide(&at("old", Some("2.0.0-beta.1"))), Decision::Unknown(_)));
         assert_eq!(decide(&at("new", None)), Decision::Keep);
     }

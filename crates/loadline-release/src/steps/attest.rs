@@ -1,5 +1,6 @@
 //! Signing every statement and hanging it where consumers look.
 
+use futures_util::stream::{self, StreamExt};
 use loadline_core::Outcome;
 use loadline_core::predicate::slsa_provenance::PREDICATE_TYPE;
 use loadline_core::statement::Subject;
@@ -10,6 +11,9 @@ use crate::event::Step;
 use crate::plan::PlannedImage;
 use crate::release::{Index, Progress, Release};
 use crate::statement::Settled;
+
+/// How many statements are signed at once: enough to hide the round trips, few enough for public services.
+const PARALLEL: usize = 4;
 
 /// Signs and attaches provenance and bills of materials of every image.
 pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Result<Outcome, ReleaseError> {
@@ -23,12 +27,18 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         all.extend(sboms.map(|(_, statement)| (image, statement.clone())));
     }
     release.parts(Step::Attest, all.len());
-    for (image, statement) in &all {
-        let (bundle, note) = release.sign(statement).await?;
-        outcome.findings.extend(note);
-        let unchanged = release.attach(image, statement, &bundle).await?;
-        release.part(Step::Attest, &statement.name, unchanged);
+    let mut attested = stream::iter(&all)
+        .map(|(image, statement)| async move {
+            let (bundle, note) = release.sign(statement).await?;
+            let unchanged = release.attach(image, statement, &bundle).await?;
+            release.part(Step::Attest, &statement.name, unchanged);
+            Ok::<_, ReleaseError>(note)
+        })
+        .buffer_unordered(PARALLEL);
+    while let Some(note) = attested.next().await {
+        outcome.findings.extend(note?);
     }
+    drop(attested);
     progress.statements = all.into_iter().map(|(image, s)| (image.name.clone(), s.digest)).collect();
     Ok(outcome)
 }
@@ -61,7 +71,9 @@ fn provenance_of(
                     materials: leg
                         .materials
                         .iter()
-                        .map(|material| (material.name.clone(), material.uri.clone(), material.digest.clone()))
+                        .map(|material| {
+                            (material.name.clone(), material.uri.clone(), material.digest.clone())
+                        })
                         .collect(),
                 })
                 .collect(),

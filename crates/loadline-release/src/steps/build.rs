@@ -28,7 +28,10 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         let builder = match image.builder {
             config::Builder::Assemble => Builder::Assemble(assembler.clone()),
             config::Builder::Buildx => {
-                return Err(ReleaseError::Builder { image: image.name.clone(), builder: image.builder.name() });
+                return Err(ReleaseError::Builder {
+                    image: image.name.clone(),
+                    builder: image.builder.name(),
+                });
             }
         };
         let limit = Duration::from_secs(image.time_limit_seconds);

@@ -82,7 +82,9 @@ fn tags<'a>(release: &Release<'_>, progress: &'a Progress) -> Vec<Tag<'a>> {
     let mut version = Vec::new();
     let mut moving = Vec::new();
     for index in &progress.indexes {
-        let Some(image) = release.plan.images.iter().find(|image| image.name == index.image) else { continue };
+        let Some(image) = release.plan.images.iter().find(|image| image.name == index.image) else {
+            continue;
+        };
         for (place, (repository, name)) in
             release.repositories(image).into_iter().zip(&image.repositories).enumerate()
         {

@@ -123,11 +123,7 @@ async fn make(release: &Release<'_>, image: &PlannedImage, leg: &Leg) -> Result<
 }
 
 /// The leg's layers as files: those of the layout it was built into, else fetched.
-async fn layers(
-    release: &Release<'_>,
-    image: &PlannedImage,
-    leg: &Leg,
-) -> Result<Vec<Layer>, ReleaseError> {
+async fn layers(release: &Release<'_>, image: &PlannedImage, leg: &Leg) -> Result<Vec<Layer>, ReleaseError> {
     let layout = Repository::layout(release.scratch);
     let repositories = release.repositories(image);
     let digest = leg.manifest.digest.to_string();

@@ -25,7 +25,8 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
                 .filter(|(name, _)| *name == image.name)
                 .map(|(_, digest)| digest.clone())
                 .collect();
-            let resource = image.repositories.first().map(|name| name.at(&index.descriptor.digest).to_string());
+            let resource =
+                image.repositories.first().map(|name| name.at(&index.descriptor.digest).to_string());
             let verified = Verified {
                 verifier: release.builder_id,
                 at: &release.clock.now().to_string(),

@@ -1,5 +1,6 @@
 //! Everything once more from the registry, as a consumer would.
 
+use futures_util::future::join_all;
 use loadline_core::Outcome;
 use loadline_core::config::ReleaseVersion;
 use loadline_evidence::{Consumer, Limits, verify_image};
@@ -16,8 +17,9 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         ReleaseVersion::Semantic(version) => Some(version),
         ReleaseVersion::Commit(_) => None,
     };
-    for index in &progress.indexes {
-        let Some(image) = release.planned(&index.image) else { continue };
+    let images = progress.indexes.iter().map(|index| async move {
+        let mut outcome = Outcome::new();
+        let Some(image) = release.planned(&index.image) else { return outcome };
         let consumer = Consumer {
             verifier: &release.verifier,
             policy: release.policy,
@@ -32,6 +34,10 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
             outcome.merge(verification.outcome);
         }
         release.part(Step::Verify, &index.image, false);
+        outcome
+    });
+    for verified in join_all(images).await {
+        outcome.merge(verified);
     }
     Ok(outcome)
 }
