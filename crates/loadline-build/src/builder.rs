@@ -5,6 +5,7 @@ use loadline_registry::Repository;
 use thiserror::Error;
 
 use crate::assemble::{self, AssembleError, Assembler};
+use crate::buildx::{self, Buildx, BuildxError};
 use crate::built::Built;
 use crate::request::BuildRequest;
 
@@ -13,6 +14,8 @@ use crate::request::BuildRequest;
 pub enum Builder {
     /// The daemonless one.
     Assemble(Assembler),
+    /// docker's.
+    Buildx(Buildx),
 }
 
 /// Why a leg could not be built.
@@ -21,6 +24,9 @@ pub enum BuildError {
     /// By the daemonless builder.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    /// By docker's.
+    #[error(transparent)]
+    Buildx(#[from] BuildxError),
 }
 
 impl Builder {
@@ -28,6 +34,7 @@ impl Builder {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Assemble(_) => assemble::NAME,
+            Self::Buildx(_) => buildx::NAME,
         }
     }
 
@@ -38,6 +45,7 @@ impl Builder {
     pub async fn build(&self, request: &BuildRequest, destination: &Repository) -> Result<Built, BuildError> {
         match self {
             Self::Assemble(assembler) => Ok(assembler.assemble(request, destination).await?),
+            Self::Buildx(buildx) => Ok(buildx.build(request, destination).await?),
         }
     }
 }
@@ -47,6 +55,7 @@ impl BuildError {
     pub fn code(&self) -> &'static Code {
         match self {
             Self::Assemble(error) => error.code(),
+            Self::Buildx(error) => error.code(),
         }
     }
 
@@ -54,6 +63,8 @@ impl BuildError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Assemble(error) => error.is_input(),
+            // Why a stage failed only people can tell.
+            Self::Buildx(_) => false,
         }
     }
 
@@ -61,6 +72,7 @@ impl BuildError {
     pub fn findings(&self) -> Vec<Finding> {
         match self {
             Self::Assemble(error) => error.findings(),
+            Self::Buildx(_) => Vec::new(),
         }
     }
 
@@ -68,6 +80,7 @@ impl BuildError {
     pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::Assemble(error) => error.failure(),
+            Self::Buildx(error) => Some(error.failure()),
         }
     }
 }

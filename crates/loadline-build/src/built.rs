@@ -14,6 +14,8 @@ pub struct Built {
     pub platform: Platform,
     /// The manifest, with its platform.
     pub manifest: Descriptor,
+    /// BuildKit's attestation manifests about it, as index entries; they are in the same place.
+    pub attestations: Vec<Descriptor>,
     /// The configuration.
     pub config: Descriptor,
     /// The layers, the base first.
@@ -29,13 +31,13 @@ pub struct Built {
 pub struct Inputs {
     /// The digest of the Dockerfile's bytes.
     pub dockerfile: Digest,
-    /// The digest of what instructions could see of the context.
-    pub context: Digest,
+    /// The digest of what instructions could see of the context, where the builder looks at it.
+    pub context: Option<Digest>,
     /// The stage that was built, where it was asked for by name.
     pub target: Option<String>,
-    /// The stages that it took, by name or number, in their order.
+    /// The stages that it took, by name or number, in their order; none where the builder does not say.
     pub stages: Vec<String>,
-    /// The build arguments that an ARG took up.
+    /// The build arguments that an ARG took up; all of them where the builder does not say which.
     pub build_args: BTreeMap<String, String>,
     /// The build arguments that nothing took up: a misspelt name, mostly.
     pub unused_build_args: Vec<String>,
@@ -54,8 +56,8 @@ pub struct BaseImageUsed {
     pub name: String,
     /// What the name led to: an index, or the manifest itself.
     pub digest: Digest,
-    /// The manifest for the platform.
-    pub manifest: Digest,
+    /// The manifest for the platform, where the builder says which.
+    pub manifest: Option<Digest>,
     /// The platform it was taken for, as its configuration says it.
     pub platform: Platform,
 }

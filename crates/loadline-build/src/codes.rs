@@ -54,6 +54,111 @@ pub static ASSEMBLE_UNFINISHED: Code = Code::new(
      Dockerfile; nothing was tagged. Run the build again once the reason is gone.",
 );
 
+/// There is no docker client.
+pub static BUILDX_NO_DOCKER: Code = Code::new(
+    "buildx-no-docker",
+    "there is no docker client",
+    "`builder = \"buildx\"`, the default, drives `docker buildx build`, and there is no `docker` in PATH. \
+     Install docker with its buildx plugin; the engine may run elsewhere (DOCKER_HOST, or a remote \
+     builder instance). Dockerfiles without RUN need no docker with `builder = \"assemble\"`.",
+);
+
+/// The docker client has no buildx.
+pub static BUILDX_MISSING: Code = Code::new(
+    "buildx-missing",
+    "the docker client has no buildx",
+    "`docker buildx version` does not work: the plugin is not installed where the docker client looks for \
+     it. It is in the packages docker-buildx-plugin (docker's own) and docker-buildx (Debian, Ubuntu); in \
+     GitHub Actions, docker/setup-buildx-action installs it.",
+);
+
+/// Buildx is too old.
+pub static BUILDX_TOO_OLD: Code = Code::new(
+    "buildx-too-old",
+    "buildx is too old",
+    "Progress is read with `--progress rawjson`, which buildx 0.13 (March 2024) brought. Install a newer \
+     one.",
+);
+
+/// There is no builder instance of the name that is configured.
+pub static BUILDX_NO_INSTANCE: Code = Code::new(
+    "buildx-no-instance",
+    "there is no builder instance of the name that is configured",
+    "`builder-instance` names an instance that `docker buildx ls` does not show. Instances belong to a \
+     user and a machine: make it with `docker buildx create --name NAME`, in a step before this one where \
+     a CI starts with a new machine each time.",
+);
+
+/// The builder instance cannot be used.
+pub static BUILDX_UNREACHABLE: Code = Code::new(
+    "buildx-unreachable",
+    "the builder instance cannot be used",
+    "buildx could not reach the engine or BuildKit behind the instance; the message has its words. Start \
+     the engine, look at DOCKER_HOST and the docker context, or name another instance under \
+     `builder-instance`.",
+);
+
+/// The builder instance cannot push by digest.
+pub static BUILDX_NO_PUSH_BY_DIGEST: Code = Code::new(
+    "buildx-no-push-by-digest",
+    "the builder instance cannot push by digest",
+    "The instance that docker comes with has the driver `docker`, which cannot push without a tag, and \
+     nothing may be tagged before it is gated. Make one with another driver (`docker buildx create --name \
+     loadline --driver docker-container --bootstrap`) and name it under `builder-instance`, or let \
+     docker/setup-buildx-action do so.",
+);
+
+/// The builder instance cannot build for a platform.
+pub static BUILDX_NO_PLATFORM: Code = Code::new(
+    "buildx-no-platform",
+    "the builder instance cannot build for a platform",
+    "None of the instance's nodes has the platform. Emulation adds it (`docker run --privileged \
+     tonistiigi/binfmt --install all`, docker/setup-qemu-action), as does a node of that platform \
+     (`docker buildx create --append`); or build the leg on a runner of its own.",
+);
+
+/// A secret of a build is not there.
+pub static BUILDX_SECRET: Code = Code::new(
+    "buildx-secret",
+    "a secret of a build is not there",
+    "A secret that the configuration lists is not in the variable or file that it names. Builds without \
+     it could succeed with other content, so none is begun.",
+);
+
+/// A stage of the Dockerfile failed.
+pub static BUILDX_STAGE_FAILED: Code = Code::new(
+    "buildx-stage-failed",
+    "a stage of the Dockerfile failed",
+    "BuildKit ran an instruction and it failed; the message has the stage, the reason and the last lines \
+     that it printed. Nothing was tagged. Whether the Dockerfile, its sources or a mirror is to blame, \
+     the log tells.",
+);
+
+/// A build with buildx failed outside of any stage.
+pub static BUILDX_FAILED: Code = Code::new(
+    "buildx-failed",
+    "a build with buildx failed outside of any stage",
+    "buildx refused the Dockerfile or an option, or lost the builder; the message has its last lines. \
+     Nothing was tagged.",
+);
+
+/// A build with buildx did not come to its end.
+pub static BUILDX_UNFINISHED: Code = Code::new(
+    "buildx-unfinished",
+    "a build with buildx did not come to its end",
+    "It ran out of its time limit, was interrupted, or the system refused to run it. Nothing was tagged; \
+     raise `timeout` if that was it, and run again.",
+);
+
+/// What buildx built is not what was asked for.
+pub static BUILDX_RESULT: Code = Code::new(
+    "buildx-result",
+    "what buildx built is not what was asked for",
+    "The build ended well, but its metadata file is missing, or the registry does not hold what it names: \
+     an image for the platform that was asked for, with a configuration that fits its layers. Nothing was \
+     tagged.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &ASSEMBLE_REFUSED,
@@ -62,4 +167,16 @@ pub static CODES: &[&Code] = &[
     &ASSEMBLE_CONTEXT,
     &ASSEMBLE_BASE,
     &ASSEMBLE_UNFINISHED,
+    &BUILDX_NO_DOCKER,
+    &BUILDX_MISSING,
+    &BUILDX_TOO_OLD,
+    &BUILDX_NO_INSTANCE,
+    &BUILDX_UNREACHABLE,
+    &BUILDX_NO_PUSH_BY_DIGEST,
+    &BUILDX_NO_PLATFORM,
+    &BUILDX_SECRET,
+    &BUILDX_STAGE_FAILED,
+    &BUILDX_FAILED,
+    &BUILDX_UNFINISHED,
+    &BUILDX_RESULT,
 ];

@@ -241,7 +241,7 @@ impl BaseImages {
         let used = BaseImageUsed {
             name: name.clone(),
             digest: top.digest().clone(),
-            manifest: manifest.digest().clone(),
+            manifest: Some(manifest.digest().clone()),
             platform: said,
         };
         Ok(Arc::new(BaseImage { tree, config, layers, used, repository: source.repository.clone() }))

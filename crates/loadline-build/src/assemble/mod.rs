@@ -351,7 +351,7 @@ fn inputs(
     };
     Inputs {
         dockerfile: Digest::of(&asked.bytes),
-        context: context.clone(),
+        context: Some(context.clone()),
         target: request.target.clone(),
         stages: plan
             .stages
@@ -419,6 +419,7 @@ impl Finished {
             builder: NAME,
             platform: self.request.platform.clone(),
             manifest: descriptor,
+            attestations: Vec::new(),
             config,
             layers: self.layers.into_iter().map(|layer| layer.descriptor).collect(),
             diff_ids: self.diff_ids,

@@ -34,7 +34,9 @@ impl Instance {
                 "Driver" => value.clone_into(&mut instance.driver),
                 "Error" if !value.is_empty() => instance.error = Some(value.to_owned()),
                 "Platforms" => instance.platforms.extend(
-                    value.split(',').filter_map(|one| one.trim().trim_end_matches('*').parse::<Platform>().ok()),
+                    value
+                        .split(',')
+                        .filter_map(|one| one.trim().trim_end_matches('*').parse::<Platform>().ok()),
                 ),
                 _ => {}
             }
@@ -129,7 +131,13 @@ mod tests {
         for old in ["github.com/docker/buildx v0.12.1 30feaa1", "x 0.9", "buildx v0.10.0+ds1 y"] {
             assert!(matches!(check_version(old), Err(BuildxError::TooOld { .. })), "{old}");
         }
-        for new in ["github.com/docker/buildx 0.29.1+ds1 0.29.1+ds1-4", "x v0.13.0-rc1", "x v1.0.0", "x deadbeef", ""] {
+        for new in [
+            "github.com/docker/buildx 0.29.1+ds1 0.29.1+ds1-4",
+            "x v0.13.0-rc1",
+            "x v1.0.0",
+            "x deadbeef",
+            "",
+        ] {
             assert!(check_version(new).is_ok(), "{new}");
         }
     }

@@ -51,8 +51,7 @@ const PASSED: &[&str] = &[
 ];
 /// What a cache of type `gha` talks to GitHub with. Without the token buildx leaves such a cache out and
 /// says nothing.
-const GHA: &[&str] =
-    &["ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_SERVICE_V2", GHA_TOKEN];
+const GHA: &[&str] = &["ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_SERVICE_V2", GHA_TOKEN];
 /// The variable without which there is no `gha` cache.
 pub(super) const GHA_TOKEN: &str = "ACTIONS_RUNTIME_TOKEN";
 
@@ -178,7 +177,9 @@ fn written(output: &Output) -> String {
             let names = format!("name={}", names.join(","));
             format!("type=image,{},push-by-digest=true,name-canonical=true,push=true", field(&names))
         }
-        Output::Layout(directory) => format!("type=oci,tar=false,{}", field(&format!("dest={}", text(directory)))),
+        Output::Layout(directory) => {
+            format!("type=oci,tar=false,{}", field(&format!("dest={}", text(directory))))
+        }
     }
 }
 
@@ -214,7 +215,12 @@ mod tests {
         request
     }
 
-    fn args(request: &BuildRequest, options: &Options, secrets: &[ReadSecret], output: &Output) -> Vec<String> {
+    fn args(
+        request: &BuildRequest,
+        options: &Options,
+        secrets: &[ReadSecret],
+        output: &Output,
+    ) -> Vec<String> {
         invocation(request, options, secrets, output, Path::new("/tmp/m.json")).args
     }
 
@@ -302,8 +308,10 @@ mod tests {
     #[test]
     fn contexts_are_spelled_as_buildx_does() {
         let digest = Digest::of("x").to_string();
-        let layout =
-            |target: Option<&str>| NamedContext::OciLayout { directory: "l".into(), target: target.map(Into::into) };
+        let layout = |target: Option<&str>| NamedContext::OciLayout {
+            directory: "l".into(),
+            target: target.map(Into::into),
+        };
         let root = Path::new("/src");
         assert_eq!(spelled(&NamedContext::Directory("/d".into()), root), "/d");
         assert_eq!(spelled(&layout(None), root), "oci-layout:///src/l");

@@ -1,7 +1,5 @@
 //! What buildx wrote, read back from where it lies: the image, and the attestations beside it.
 
-use std::collections::BTreeMap;
-
 use loadline_core::{Digest, Platform};
 use loadline_registry::image::ImageConfig;
 use loadline_registry::{Descriptor, Manifest, Repository};
@@ -26,20 +24,24 @@ pub(super) struct ReadLeg {
     pub(super) config: Descriptor,
     pub(super) layers: Vec<Descriptor>,
     pub(super) diff_ids: Vec<Digest>,
-    pub(super) labels: BTreeMap<String, String>,
     /// What went in, where BuildKit's provenance is there and says so.
     pub(super) materials: Option<Vec<Material>>,
 }
 
 /// Reads a leg back: one request for the index, one for the manifest, one for the configuration, and two for
 /// the provenance.
-pub(super) async fn read(from: &Repository, digest: &Digest, platform: &Platform) -> Result<ReadLeg, BuildxError> {
+pub(super) async fn read(
+    from: &Repository,
+    digest: &Digest,
+    platform: &Platform,
+) -> Result<ReadLeg, BuildxError> {
     let top = from.manifest(&digest.to_string()).await.map_err(BuildxError::ReadBack)?;
     let (manifest, entry, attestations) = image_in(from, top, platform).await?;
     let wrong = |kind| BuildxError::ReadBack(from.error("read the leg", kind));
     let image = manifest.as_image().map_err(wrong)?;
     let bytes = from.blob(&image.config, CONFIG_LIMIT).await.map_err(BuildxError::ReadBack)?;
-    let config: ImageConfig = serde_json::from_slice(&bytes).map_err(|error| contradiction(format!("its configuration is not JSON: {error}")))?;
+    let config: ImageConfig = serde_json::from_slice(&bytes)
+        .map_err(|error| contradiction(format!("its configuration is not JSON: {error}")))?;
     let said = loadline_registry::PlatformObject::from(&config.platform).normalised();
     if said.as_ref() != Some(platform) {
         let said = said.map_or_else(|| "no platform".to_owned(), |said| said.to_string());
@@ -62,7 +64,6 @@ pub(super) async fn read(from: &Repository, digest: &Digest, platform: &Platform
         config: image.config,
         layers: image.layers,
         diff_ids: config.rootfs.diff_ids,
-        labels: config.config.labels,
         materials,
     })
 }

@@ -19,8 +19,8 @@ mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub use self::secrets::{ReadSecret, SecretError};
 use self::leg::ReadLeg;
 use crate::built::{Built, Inputs};
 use crate::copy_leg::copy_leg;
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, NamedContext};
 
 /// The builder's name, in configuration and in what it builds.
 pub const NAME: &str = "buildx";
@@ -95,7 +95,7 @@ impl Buildx {
 
     async fn look(&self) -> Result<Instance, BuildxError> {
         let docker = |limit| invocation::docker(&self.options.directory).time_limit(limit);
-        let version = self.run(docker(VERSION_LIMIT).args(["buildx", "version"]), None).await?;
+        let version = self.run(docker(VERSION_LIMIT).args(["buildx", "version"])).await?;
         if !version.success() {
             return Err(BuildxError::NoBuildx { said: first_line(&version) });
         }
@@ -104,7 +104,7 @@ impl Buildx {
         if let Some(name) = &self.options.instance {
             inspect = inspect.arg(name);
         }
-        let ended = self.run(inspect, None).await?;
+        let ended = self.run(inspect).await?;
         let instance = self.options.instance.clone();
         if !ended.success() {
             let said = first_line(&ended);
@@ -123,12 +123,17 @@ impl Buildx {
     ///
     /// # Errors
     /// See [`BuildxError`]: each way to fail has its own code.
-    pub async fn build(&self, request: &BuildRequest, destination: &Repository) -> Result<Built, BuildxError> {
+    pub async fn build(
+        &self,
+        request: &BuildRequest,
+        destination: &Repository,
+    ) -> Result<Built, BuildxError> {
         let instance = self.instance().await?;
         instance.fits(&request.platform, destination.name().is_some())?;
         let request = with_whole_paths(request);
         let dockerfile = read_dockerfile(&request.dockerfile)?;
-        let secrets = secrets::read(&self.options.secrets, &self.options.directory, &self.shared.environment)?;
+        let secrets =
+            secrets::read(&self.options.secrets, &self.options.directory, &self.shared.environment)?;
         let work = tempfile::tempdir().map_err(BuildxError::Temporary)?;
         let metadata_file = work.path().join("metadata.json");
         let layout = work.path().join("layout");
@@ -139,17 +144,145 @@ impl Buildx {
         self.tell_of_ignored_caches();
         let run = invocation(&request, &self.options, &secrets, &output, &metadata_file);
         let mask = Mask::new(secrets.iter().map(|secret| &secret.value));
-        let mut reader = Reader::new(mask);
-        let listener = self.options.listener.clone();
-        let (ended, reader) = self
-            .run_with(run, move |stream, line| {
-                if stream == Stream::Stderr {
+        let (ended, reader) = self.follow(run, Some(Reader::new(mask))).await?;
+        if !ended.success() {
+            return Err(match reader.as_ref().and_then(Reader::failed) {
+                Some(stage) => BuildxError::Stage(stage),
+                None => BuildxError::Failed {
+                    status: ended.status.to_string(),
+                    said: reader.map(|reader| reader.last_lines()).unwrap_or_default(),
+                },
+            });
+        }
+        let metadata = parse(&read_metadata(&metadata_file)?)?;
+        let leg = if destination.name().is_some() {
+            leg::read(destination, &metadata.digest, &request.platform).await?
+        } else {
+            let written = Repository::layout(&layout);
+            let leg = leg::read(&written, &metadata.digest, &request.platform).await?;
+            let manifests = std::iter::once(&leg.manifest).chain(&leg.attestations);
+            copy_leg(&written, destination, manifests).await.map_err(BuildxError::ReadBack)?;
+            leg
+        };
+        Ok(built(&request, dockerfile, leg, &metadata))
+    }
+
+    /// buildx leaves a `gha` cache out without a word where there is nothing to reach it by.
+    fn tell_of_ignored_caches(&self) {
+        let options = &self.options;
+        if self.shared.environment.get(invocation::GHA_TOKEN).is_some() {
+            return;
+        }
+        for cache in
+            options.cache_from.iter().chain(&options.cache_to).filter(|cache| invocation::is_github(cache))
+        {
+            let line = format!(
+                "the cache `{cache}` is ignored: {} is not set; outside of GitHub Actions use another kind of cache, \
+                 inside hand the variable on to this step",
+                invocation::GHA_TOKEN
+            );
+            options.listener.hear(&Progress::Line { line });
+        }
+    }
+
+    async fn run(&self, run: Invocation) -> Result<Ended, BuildxError> {
+        Ok(self.follow(run, None).await?.0)
+    }
+
+    /// Runs a program to its end off the async threads. One that nobody waits for any longer is ended.
+    async fn follow(
+        &self,
+        run: Invocation,
+        mut reader: Option<Reader>,
+    ) -> Result<(Ended, Option<Reader>), BuildxError> {
+        let (environment, listener) = (self.shared.environment.clone(), self.options.listener.clone());
+        let interrupt = Interrupt::new();
+        let guard = InterruptOnDrop(interrupt.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let mut hear = |stream, line: &str| {
+                if let (Some(reader), Stream::Stderr) = (&mut reader, stream) {
                     reader.line(line, &mut |progress| listener.hear(&progress));
                 }
-                &reader
-            })
-            .await?;
-        drop((ended, reader));
-        unreachable_end()
+            };
+            let ended = run.run_with(&environment, Some(&interrupt), &mut hear);
+            (ended, reader)
+        });
+        let (ended, reader) = task.await.map_err(|error| BuildxError::Contradiction {
+            what: format!("waiting for it stopped: {error}"),
+        })?;
+        drop(guard);
+        Ok((ended?, reader))
+    }
+}
+
+struct InterruptOnDrop(Interrupt);
+
+impl Drop for InterruptOnDrop {
+    fn drop(&mut self) {
+        self.0.interrupt();
+    }
+}
+
+fn first_line(ended: &Ended) -> String {
+    let said = ended.stderr_text();
+    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    line.trim().trim_start_matches("ERROR: ").to_owned()
+}
+
+/// docker runs in another directory than this process: relative paths would mean something else there.
+fn with_whole_paths(request: &BuildRequest) -> BuildRequest {
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut request = request.clone();
+    request.context = whole(&request.context);
+    request.dockerfile = whole(&request.dockerfile);
+    for context in request.contexts.values_mut() {
+        if let NamedContext::Directory(path) = context {
+            *path = whole(path);
+        }
+    }
+    request
+}
+
+fn read_dockerfile(file: &Path) -> Result<Digest, BuildxError> {
+    let limit = MAX_BYTES as u64;
+    let unreadable = |source| BuildxError::Dockerfile { file: file.to_owned(), source };
+    let bytes = read_file(file, limit).map_err(unreadable)?;
+    Ok(Digest::of(&bytes))
+}
+
+fn read_metadata(file: &Path) -> Result<Vec<u8>, BuildxError> {
+    read_file(file, metadata::LIMIT).map_err(BuildxError::NoMetadata)
+}
+
+fn read_file(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("it has more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn built(request: &BuildRequest, dockerfile: Digest, leg: ReadLeg, metadata: &Metadata) -> Built {
+    let materials = leg.materials.as_deref().unwrap_or(&metadata.materials);
+    Built {
+        builder: NAME,
+        platform: request.platform.clone(),
+        manifest: leg.manifest,
+        attestations: leg.attestations,
+        config: leg.config,
+        layers: leg.layers,
+        diff_ids: leg.diff_ids,
+        inputs: Inputs {
+            dockerfile,
+            context: None,
+            target: request.target.clone(),
+            stages: Vec::new(),
+            build_args: request.build_args.iter().cloned().collect(),
+            unused_build_args: Vec::new(),
+            labels: request.labels.clone(),
+            source_date_epoch: request.source_date_epoch,
+            bases: bases(materials, &request.platform),
+        },
     }
 }

@@ -101,7 +101,9 @@ struct Warning {
     short: String,
 }
 
-fn null_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+fn null_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -149,7 +151,10 @@ impl Reader {
                 self.status(status, hear);
                 return;
             }
-            if line.starts_with("{\"vertexes\"") || line.starts_with("{\"statuses\"") || line.starts_with("{\"logs\"") {
+            if line.starts_with("{\"vertexes\"")
+                || line.starts_with("{\"statuses\"")
+                || line.starts_with("{\"logs\"")
+            {
                 // It was too long to be handed over whole.
                 return;
             }
@@ -170,7 +175,9 @@ impl Reader {
             self.log(&log.vertex, &bytes, hear);
         }
         for warning in status.warnings {
-            let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(&warning.short) else { continue };
+            let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(&warning.short) else {
+                continue;
+            };
             hear(Progress::Warning { message: self.shown(&String::from_utf8_lossy(&bytes)) });
         }
     }
@@ -330,10 +337,17 @@ mod tests {
     #[test]
     fn a_secret_in_two_pieces_is_masked() {
         let mut reader = reader();
-        let lines =
-            [vertex("a", r#","started":"x""#), log("a", b"token hun"), log("a", b"ter2\n"), vertex("a", DONE)];
+        let lines = [
+            vertex("a", r#","started":"x""#),
+            log("a", b"token hun"),
+            log("a", b"ter2\n"),
+            vertex("a", DONE),
+        ];
         let heard = heard(&mut reader, &lines);
-        assert!(heard.iter().any(|p| matches!(p, Progress::Log { line, .. } if line == "token ***")), "{heard:?}");
+        assert!(
+            heard.iter().any(|p| matches!(p, Progress::Log { line, .. } if line == "token ***")),
+            "{heard:?}"
+        );
         assert!(!format!("{heard:?}").contains("hunter2"));
     }
 

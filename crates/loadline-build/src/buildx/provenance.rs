@@ -104,7 +104,8 @@ mod tests {
         assert_eq!(one("pkg:docker/debian@13").unwrap().name, "docker.io/library/debian:13");
         assert_eq!(one("pkg:docker/debian").unwrap().name, "docker.io/library/debian:latest");
         assert_eq!(one("pkg:docker/debian@13").unwrap().platform.to_string(), "linux/amd64");
-        let pinned = format!("pkg:docker/ghcr.io/a/b@1.2?digest=sha256:{}&platform=linux%2Famd64", "b".repeat(64));
+        let pinned =
+            format!("pkg:docker/ghcr.io/a/b@1.2?digest=sha256:{}&platform=linux%2Famd64", "b".repeat(64));
         assert_eq!(one(&pinned).unwrap().name, format!("ghcr.io/a/b:1.2@sha256:{}", "b".repeat(64)));
         for none in ["https://github.com/a/b.git#main", "pkg:docker/%ff@1", "pkg:docker/A B@1", ""] {
             assert_eq!(one(none), None, "{none}");

@@ -64,7 +64,11 @@ pub(super) fn read(
     sources.iter().map(|source| one(source, directory, environment)).collect()
 }
 
-fn one(source: &SecretSource, directory: &Path, environment: &Environment) -> Result<ReadSecret, SecretError> {
+fn one(
+    source: &SecretSource,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<ReadSecret, SecretError> {
     let id = source.id.clone();
     match &source.from {
         SecretFrom::Variable(variable) => match environment.get(variable) {

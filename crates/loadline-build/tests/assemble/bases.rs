@@ -62,7 +62,7 @@ fn an_image_is_built_on_a_layout() {
     assert_eq!(image.config["config"]["Cmd"], json!(["base"]));
     assert_eq!(image.history().len(), 5 + 3);
     let [used] = image.built.inputs.bases.as_slice() else { panic!() };
-    assert_eq!((&used.digest, &used.manifest), (&manifest.digest, &manifest.digest));
+    assert_eq!((&used.digest, &used.manifest), (&manifest.digest, &Some(manifest.digest.clone())));
     assert_eq!(used.name, format!("oci-layout://{}", layout.display()));
     // The layers of the base are its own bytes.
     assert_eq!(image.manifest["layers"][0]["mediaType"], OCI_LAYER_GZIP);
@@ -93,7 +93,7 @@ fn the_platform_is_chosen_from_an_index() {
     assert_eq!(image.config["variant"], "v7");
     assert_eq!(image.text("copied"), "base");
     let [used] = image.built.inputs.bases.as_slice() else { panic!() };
-    assert_eq!((&used.digest, &used.manifest), (&top.digest, &arm.digest));
+    assert_eq!((&used.digest, &used.manifest), (&top.digest, &Some(arm.digest.clone())));
     request.platform = "linux/s390x".parse().unwrap();
     let error = kitchen.build_with(&request).err().unwrap();
     assert!(error.is_input());

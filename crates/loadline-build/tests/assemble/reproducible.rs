@@ -135,7 +135,7 @@ fn the_digest_is_known() {
         "sha256:a80fad6884e93afea47bf01b31e4eaf8cfb50c7bd7279a6b5a076732714680eb"
     );
     assert_eq!(
-        built.inputs.context.to_string(),
+        built.inputs.context.unwrap().to_string(),
         "sha256:8c7356e74de965fb2c1c4a79c48b22fc6ce8ad600db7d06cb261e7ca5d4f5650"
     );
 }
