@@ -4,7 +4,9 @@ use loadline_core::{Code, Failure};
 
 use crate::registry::RegistryError;
 use crate::sandbox::SandboxError;
-use crate::sigstore::{AuthorityError, JournalError, KeyError, LogError, RekorError, SigstoreError};
+use crate::sigstore::{
+    AuthorityError, JournalError, KeyError, LogError, RekorError, SigstoreError, TufError,
+};
 
 /// The port is taken.
 pub static SANDBOX_PORT_TAKEN: Code = Code::new(
@@ -85,6 +87,8 @@ fn of_sigstore(error: &SigstoreError) -> &'static Code {
     match error {
         SigstoreError::Authority(AuthorityError::Foreign { .. })
         | SigstoreError::Authority(AuthorityError::Key(KeyError::Malformed { .. }))
+        | SigstoreError::Tuf(TufError::Damaged { .. } | TufError::Foreign { .. })
+        | SigstoreError::Tuf(TufError::Key(KeyError::Malformed { .. }))
         | SigstoreError::Key(KeyError::Malformed { .. }) => &SANDBOX_DATA_DAMAGED,
         SigstoreError::Log(LogError::Journal(error))
         | SigstoreError::Rekor(RekorError::Log(LogError::Journal(error))) => match **error {

@@ -133,6 +133,8 @@ pub struct Ready {
     pub signing_config: PathBuf,
     /// File: a ClientTrustConfig, v0.1.
     pub trust_config: PathBuf,
+    /// Base URL of the TUF repository; its first root is `tuf_root.json` in the data folder.
+    pub tuf: String,
 }
 
 /// A running sandbox. Dropped, it ends at once; [`Sandbox::stop`] lets requests finish.
@@ -162,11 +164,11 @@ impl Sandbox {
         })?;
         let address = listener.local_addr().map_err(|source| SandboxError::Listen { address, source })?;
         let opened = tokio::task::spawn_blocking(move || open(options, address));
-        let Opened { data, registry, services, ready, log } =
+        let Opened { data, registry, services, ready, log, tuf } =
             opened.await.map_err(|_| SandboxError::Interrupted)??;
 
         let (stop, stopped) = oneshot::channel();
-        let mut sigstore = services.router();
+        let mut sigstore = services.router().merge(tuf);
         if let Some(log) = log {
             sigstore = log.around(sigstore);
         }
@@ -237,6 +239,7 @@ struct Opened {
     services: Services,
     ready: Ready,
     log: Option<RequestLog>,
+    tuf: axum::Router,
 }
 
 fn open(options: Options, address: SocketAddr) -> Result<Opened, SandboxError> {
@@ -254,6 +257,7 @@ fn open(options: Options, address: SocketAddr) -> Result<Opened, SandboxError> {
     let services = Services::open(&data.folder().join("sigstore"), host, address.port(), options.clock)?;
     let files = services.write_files(data.folder())?;
     let base = services.base.clone();
+    let tuf = format!("{base}{}", crate::sigstore::TUF_PATH);
     let ready = Ready {
         registry: base.trim_start_matches("http://").to_owned(),
         issuer: services.issuer.url.clone(),
@@ -265,8 +269,9 @@ fn open(options: Options, address: SocketAddr) -> Result<Opened, SandboxError> {
         trusted_root: files.trusted_root,
         signing_config: files.signing_config,
         trust_config: files.trust_config,
+        tuf,
     };
-    Ok(Opened { data, registry, services, ready, log: options.log })
+    Ok(Opened { data, registry, services, ready, log: options.log, tuf: files.tuf.router() })
 }
 
 /// The host that clients on this machine reach it by.

@@ -18,6 +18,7 @@ mod rekor;
 mod status;
 mod trust_root;
 mod tsa;
+mod tuf;
 
 use std::fs;
 use std::io;
@@ -44,6 +45,9 @@ pub use log::{Cut, JournalError, LogError};
 use rekor::Rekor;
 pub use rekor::RekorError;
 use tsa::Tsa;
+pub(crate) use tuf::PATH as TUF_PATH;
+use tuf::Tuf;
+pub use tuf::TufError;
 
 /// The organisation in every certificate of the sandbox.
 pub const ORGANISATION: &str = "loadline sandbox";
@@ -67,6 +71,9 @@ pub enum SigstoreError {
     /// The transparency log.
     #[error(transparent)]
     Rekor(#[from] RekorError),
+    /// The TUF repository.
+    #[error(transparent)]
+    Tuf(#[from] TufError),
     /// A folder or a file.
     #[error("{}: {source}", path.display())]
     File {
@@ -86,14 +93,18 @@ pub(crate) struct Services {
     pub(crate) ct: Arc<CtLog>,
     pub(crate) rekor: Arc<Rekor>,
     pub(crate) tsa: Arc<Tsa>,
+    folder: PathBuf,
+    tuf_keys: tuf::Keys,
+    clock: Clock,
 }
 
 /// The files that tell clients about the services.
-#[derive(Debug, Clone)]
 pub(crate) struct Files {
     pub(crate) trusted_root: PathBuf,
     pub(crate) signing_config: PathBuf,
     pub(crate) trust_config: PathBuf,
+    /// The same, for clients that fetch it.
+    pub(crate) tuf: Arc<Tuf>,
 }
 
 impl Services {
@@ -118,7 +129,18 @@ impl Services {
         let fulcio = Fulcio { authority, issuer: Arc::clone(&issuer), log: Arc::clone(&ct), clock };
         let rekor = Rekor::open(&folder.join("rekor"), key("rekor")?, host.to_string())?;
         let tsa = Tsa { authority: Authority::open(&keys, Purpose::TimeStamping, now)?, clock };
-        Ok(Self { base, issuer, fulcio: Arc::new(fulcio), ct, rekor: Arc::new(rekor), tsa: Arc::new(tsa) })
+        let tuf_keys = tuf::Keys { root: key("tuf-root")?, online: key("tuf-online")? };
+        Ok(Self {
+            base,
+            issuer,
+            fulcio: Arc::new(fulcio),
+            ct,
+            rekor: Arc::new(rekor),
+            tsa: Arc::new(tsa),
+            folder: folder.to_owned(),
+            tuf_keys,
+            clock,
+        })
     }
 
     /// All addresses of all services.
@@ -142,18 +164,24 @@ impl Services {
         let trusted_root = trust_root::trusted_root(self);
         let signing_config = trust_root::signing_config(self);
         let trust_config = trust_root::trust_config(&trusted_root, &signing_config);
-        let write = |name: &str, value: &serde_json::Value| {
+        let text = |value: &serde_json::Value| format!("{value:#}\n").into_bytes();
+        let write = |name: &str, bytes: &[u8]| {
             let path = folder.join(name);
-            let text = format!("{value:#}\n");
-            match write_public(&path, text.as_bytes()) {
+            match write_public(&path, bytes) {
                 Ok(()) => Ok(path),
                 Err(source) => Err(SigstoreError::File { path, source }),
             }
         };
+        // The names that cosign, sigstore-python and sigstore-js ask for.
+        let targets =
+            [("trusted_root.json", text(&trusted_root)), ("signing_config.v0.2.json", text(&signing_config))];
+        let tuf = Tuf::open(&self.folder.join("tuf"), &self.tuf_keys, &targets, self.clock.now())?;
+        write("tuf_root.json", tuf.first_root())?;
         Ok(Files {
-            trusted_root: write("trusted_root.json", &trusted_root)?,
-            signing_config: write("signing_config.json", &signing_config)?,
-            trust_config: write("trust_config.json", &trust_config)?,
+            trusted_root: write("trusted_root.json", &text(&trusted_root))?,
+            signing_config: write("signing_config.json", &text(&signing_config))?,
+            trust_config: write("trust_config.json", &text(&trust_config))?,
+            tuf: Arc::new(tuf),
         })
     }
 

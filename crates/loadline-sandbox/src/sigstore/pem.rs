@@ -7,6 +7,11 @@ pub(crate) fn certificate(der: &[u8]) -> Result<String, der::Error> {
     Ok(pem::encode_string("CERTIFICATE", LineEnding::LF, der)?)
 }
 
+/// A DER SubjectPublicKeyInfo as a `PUBLIC KEY` block.
+pub(crate) fn public_key(spki: &[u8]) -> Result<String, der::Error> {
+    Ok(pem::encode_string("PUBLIC KEY", LineEnding::LF, spki)?)
+}
+
 /// The first block of `text`, whatever stands around it: its label and its content.
 pub(crate) fn decode(text: &[u8]) -> Option<(String, Vec<u8>)> {
     let text = std::str::from_utf8(text).ok()?;

@@ -115,6 +115,7 @@ async fn the_ready_line_is_the_documented_one() {
         "trusted_root",
         "signing_config",
         "trust_config",
+        "tuf",
     ];
     assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>(), {
         expected.sort_unstable();

@@ -10,6 +10,7 @@ mod kill;
 mod life;
 mod rekor;
 mod tsa;
+mod tuf;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
