@@ -23,4 +23,4 @@ pub mod sigstore;
 pub use codes::CODES;
 pub use request_log::RequestLog;
 pub use sandbox::{Options, Ready, Sandbox, SandboxError};
-pub use sigstore::{GitHubRun, TokenRequest};
+pub use sigstore::{GitHubRun, GitLabJob, Shape, TokenRequest};

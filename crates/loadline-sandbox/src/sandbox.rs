@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::data::Data;
 use crate::registry::{self, Challenge, Faults, Registry, RegistryError};
 use crate::request_log::RequestLog;
-use crate::sigstore::{Cut, GitHubRun, Services, SigstoreError, TokenError, TokenRequest};
+use crate::sigstore::{Cut, GitHubRun, GitLabJob, Services, Shape, SigstoreError, TokenError, TokenRequest};
 
 /// A sandbox that does not start.
 #[derive(Debug, thiserror::Error)]
@@ -214,6 +214,11 @@ impl Sandbox {
         self.token(&run.token_request())
     }
 
+    /// Hands out the identity token of a GitLab job.
+    pub fn gitlab_token(&self, job: &GitLabJob) -> Result<Secret, TokenError> {
+        self.token(&job.token_request())
+    }
+
     /// Ends it: takes no more requests, lets those under way finish, for five seconds at most.
     pub async fn stop(mut self) {
         if let Some(stop) = self.stop.take() {
@@ -257,15 +262,16 @@ fn open(options: Options, address: SocketAddr) -> Result<Opened, SandboxError> {
     let services = Services::open(&data.folder().join("sigstore"), host, address.port(), options.clock)?;
     let files = services.write_files(data.folder())?;
     let base = services.base.clone();
+    let issuer = services.issuers.get(Shape::Any);
     let tuf = format!("{base}{}", crate::sigstore::TUF_PATH);
     let ready = Ready {
         registry: base.trim_start_matches("http://").to_owned(),
-        issuer: services.issuer.url.clone(),
+        issuer: issuer.url.clone(),
         fulcio: base.clone(),
         rekor: base.clone(),
         ctlog: base.clone(),
         tsa: base,
-        token_url: format!("{}/token", services.issuer.url),
+        token_url: format!("{}/token", issuer.url),
         trusted_root: files.trusted_root,
         signing_config: files.signing_config,
         trust_config: files.trust_config,

@@ -9,6 +9,7 @@ mod certificate;
 mod ct;
 mod fulcio;
 mod github;
+mod gitlab;
 mod issuer;
 mod keys;
 mod log;
@@ -36,8 +37,9 @@ pub use certificate::CertificateError;
 use ct::CtLog;
 use fulcio::Fulcio;
 pub use github::GitHubRun;
-use issuer::Issuer;
-pub use issuer::{TokenError, TokenRequest};
+pub use gitlab::GitLabJob;
+use issuer::Issuers;
+pub use issuer::{Shape, TokenError, TokenRequest};
 pub use keys::KeyError;
 use keys::SigningKey;
 pub(crate) use keys::write_public;
@@ -88,7 +90,7 @@ pub enum SigstoreError {
 pub(crate) struct Services {
     /// The address of all of them, without a slash at its end.
     pub(crate) base: String,
-    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) issuers: Arc<Issuers>,
     pub(crate) fulcio: Arc<Fulcio>,
     pub(crate) ct: Arc<CtLog>,
     pub(crate) rekor: Arc<Rekor>,
@@ -122,17 +124,17 @@ impl Services {
         let base = format!("http://{}", SocketAddr::from((host, port)));
         let key = |name: &str| SigningKey::open(&keys.join(format!("{name}.pk8")));
 
-        let issuer = Arc::new(Issuer::new(format!("{base}{}", issuer::PATH), key("issuer")?, clock));
+        let issuers = Arc::new(Issuers::new(&base, key, clock)?);
         let authority = Authority::open(&keys, Purpose::Fulcio, now)?;
         let ct = CtLog::open(&folder.join("ctlog"), key("ctlog")?, authority.root.clone(), clock)?;
         let ct = Arc::new(ct);
-        let fulcio = Fulcio { authority, issuer: Arc::clone(&issuer), log: Arc::clone(&ct), clock };
+        let fulcio = Fulcio { authority, issuers: Arc::clone(&issuers), log: Arc::clone(&ct), clock };
         let rekor = Rekor::open(&folder.join("rekor"), key("rekor")?, host.to_string())?;
         let tsa = Tsa { authority: Authority::open(&keys, Purpose::TimeStamping, now)?, clock };
         let tuf_keys = tuf::Keys { root: key("tuf-root")?, online: key("tuf-online")? };
         Ok(Self {
             base,
-            issuer,
+            issuers,
             fulcio: Arc::new(fulcio),
             ct,
             rekor: Arc::new(rekor),
@@ -145,7 +147,7 @@ impl Services {
 
     /// All addresses of all services.
     pub(crate) fn router(&self) -> Router {
-        self.issuer
+        self.issuers
             .router()
             .merge(self.fulcio.router())
             .merge(self.ct.router())
@@ -156,7 +158,7 @@ impl Services {
 
     /// Hands out a token.
     pub(crate) fn token(&self, request: &TokenRequest) -> Result<Secret, TokenError> {
-        self.issuer.token(request)
+        self.issuers.get(request.shape).token(request)
     }
 
     /// Writes the files that tell clients about the services into `folder`.

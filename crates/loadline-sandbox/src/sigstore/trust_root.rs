@@ -7,6 +7,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Value, json};
 
 use super::Services;
+use super::Shape;
 use super::authority::Authority;
 use super::keys::SigningKey;
 
@@ -40,7 +41,7 @@ pub(crate) fn signing_config(services: &Services) -> Value {
     json!({
         "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
         "caUrls": service(url, 1),
-        "oidcUrls": service(&services.issuer.url, 1),
+        "oidcUrls": service(&services.issuers.get(Shape::Any).url, 1),
         "rekorTlogUrls": service(url, 2),
         "rekorTlogConfig": {"selector": "ANY"},
         "tsaUrls": service(&format!("{url}/api/v1/timestamp"), 1),

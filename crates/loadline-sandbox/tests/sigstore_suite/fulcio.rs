@@ -34,12 +34,12 @@ async fn ask(sandbox: &Sandbox, request: &Value) -> (u16, Value) {
     post(format!("{}/api/v2/signingCert", sandbox.ready().fulcio), request).await
 }
 
-async fn certify(sandbox: &Sandbox, token: &Secret, name: &str) -> (u16, Value) {
+pub(crate) async fn certify(sandbox: &Sandbox, token: &Secret, name: &str) -> (u16, Value) {
     let key = Key::new();
     ask(sandbox, &request(token.expose(), &key, &key.sign(name.as_bytes()))).await
 }
 
-fn leaf(answer: &Value) -> Certificate {
+pub(crate) fn leaf(answer: &Value) -> Certificate {
     let chain = &answer["signedCertificateEmbeddedSct"]["chain"]["certificates"];
     assert_eq!(chain.as_array().map(Vec::len), Some(3), "{answer}");
     let (label, der) = der::pem::decode_vec(chain[0].as_str().unwrap().as_bytes()).unwrap();
@@ -47,7 +47,7 @@ fn leaf(answer: &Value) -> Certificate {
     Certificate::from_der(&der).unwrap()
 }
 
-fn extension(certificate: &Certificate, oid: &str) -> Option<Vec<u8>> {
+pub(crate) fn extension(certificate: &Certificate, oid: &str) -> Option<Vec<u8>> {
     let extensions = certificate.tbs_certificate.extensions.as_ref().unwrap();
     let found = extensions.iter().find(|extension| extension.extn_id.to_string() == oid)?;
     Some(found.extn_value.as_bytes().to_vec())

@@ -9,6 +9,7 @@ mod keyless;
 mod kill;
 mod life;
 mod rekor;
+mod shapes;
 mod tsa;
 mod tuf;
 

@@ -2,6 +2,8 @@
 //!
 //! The extensions are those of Fulcio's `docs/oid-info.md`, 1.3.6.1.4.1.57264.1.1 to .24.
 
+use std::collections::BTreeMap;
+
 use const_oid::ObjectIdentifier;
 use der::asn1::{Ia5String, Utf8StringRef};
 use jsonwebtoken::errors::ErrorKind;
@@ -12,8 +14,9 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use super::shapes::{self, Described, San};
 use crate::sigstore::certificate::{extension, raw_extension};
-use crate::sigstore::issuer::Issuer;
+use crate::sigstore::issuer::{Issuer, Issuers};
 
 /// The audience that Fulcio's tokens must be for.
 pub(crate) const AUDIENCE: &str = "sigstore";
@@ -21,7 +24,6 @@ pub(crate) const AUDIENCE: &str = "sigstore";
 const LEEWAY: i64 = 0;
 /// The largest token that is looked at.
 const TOKEN_LIMIT: usize = 64 * 1024;
-const GITHUB: &str = "https://github.com";
 
 const SUBJECT_ALT_NAME: ObjectIdentifier = const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
 
@@ -44,6 +46,14 @@ pub(crate) enum IdentityError {
     Premature(i64, i64),
     #[error("the claim {0} is missing or of the wrong type")]
     Claim(&'static str),
+    #[error("value <{0}> not present in either claims or defaults")]
+    Template(&'static str),
+    #[error("uri subject should not be an email address")]
+    EmailAsUri,
+    #[error("the subject's scheme and host must be those of {0}")]
+    SubjectDomain(&'static str),
+    #[error("email address is not valid")]
+    Email,
     #[error("email_verified claim was false")]
     EmailNotVerified,
     #[error(
@@ -59,26 +69,19 @@ pub(crate) struct Identity {
     pub(crate) name: String,
     san: San,
     issuer: String,
-    claims: Map<String, Value>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum San {
-    Email(String),
-    Uri(String),
+    /// Number of the extension below Fulcio's arc, and its text.
+    values: Vec<(u32, String)>,
 }
 
 /// Checks a token as Fulcio does: issuer, signature, audience, time; then reads the identity out of it.
-pub(crate) fn authenticate(token: &str, issuer: &Issuer, clock: Clock) -> Result<Identity, IdentityError> {
+pub(crate) fn authenticate(token: &str, issuers: &Issuers, clock: Clock) -> Result<Identity, IdentityError> {
     if token.len() > TOKEN_LIMIT {
         return Err(IdentityError::TooLarge);
     }
     let unchecked: Map<String, Value> = jsonwebtoken::dangerous::insecure_decode_claims(token)
         .map_err(|error| IdentityError::Malformed(error.to_string()))?;
     let named = unchecked.get("iss").and_then(Value::as_str).unwrap_or_default();
-    if named != issuer.url {
-        return Err(IdentityError::UnknownIssuer(named.to_owned()));
-    }
+    let issuer = issuers.named(named).ok_or_else(|| IdentityError::UnknownIssuer(named.to_owned()))?;
     let mut validation = Validation::new(Algorithm::ES256);
     // Time and audience are looked at below: by our clock, and with the value in the message.
     validation.validate_exp = false;
@@ -112,46 +115,12 @@ pub(crate) fn authenticate(token: &str, issuer: &Issuer, clock: Clock) -> Result
     {
         return Err(IdentityError::Premature(begins, now));
     }
-    identity(claims, &issuer.url)
+    identity(&claims, issuer)
 }
 
-fn identity(claims: Map<String, Value>, issuer: &str) -> Result<Identity, IdentityError> {
-    let text = |name| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let subject = text("sub").ok_or(IdentityError::Claim("sub"))?.to_owned();
-    let (name, san) = if claims.contains_key("repository") || claims.contains_key("job_workflow_ref") {
-        let workflow = text("job_workflow_ref").ok_or(IdentityError::Claim("job_workflow_ref"))?;
-        text("repository").ok_or(IdentityError::Claim("repository"))?;
-        let name = text("email").map_or_else(|| subject.clone(), str::to_owned);
-        (name, San::Uri(format!("{GITHUB}/{workflow}")))
-    } else if claims.contains_key("email") {
-        let email = text("email").ok_or(IdentityError::Claim("email"))?.to_owned();
-        if claims.get("email_verified") != Some(&Value::Bool(true)) {
-            return Err(IdentityError::EmailNotVerified);
-        }
-        (email.clone(), San::Email(email))
-    } else if is_uri(&subject) {
-        (subject.clone(), San::Uri(subject))
-    } else if is_email(&subject) {
-        (subject.clone(), San::Email(subject))
-    } else {
-        return Err(IdentityError::Subject(subject));
-    };
-    Ok(Identity { name, san, issuer: issuer.to_owned(), claims })
-}
-
-fn is_email(subject: &str) -> bool {
-    let parts = subject.split_once('@');
-    subject.is_ascii()
-        && !subject.contains(char::is_whitespace)
-        && parts.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
-}
-
-fn is_uri(subject: &str) -> bool {
-    let scheme = subject.split_once(':').map_or("", |(scheme, _)| scheme);
-    subject.is_ascii()
-        && !subject.contains(char::is_whitespace)
-        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+fn identity(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Identity, IdentityError> {
+    let Described { name, san, values } = shapes::describe(claims, issuer.shape)?;
+    Ok(Identity { name, san, issuer: issuer.url.clone(), values })
 }
 
 impl Identity {
@@ -163,47 +132,14 @@ impl Identity {
         };
         // Critical, because the certificate has no subject (RFC 5280 section 4.2.1.6).
         let mut extensions = vec![extension(SUBJECT_ALT_NAME, true, &SubjectAltName(vec![name]))?];
-        extensions.push(raw_extension(oid(1), false, self.issuer.as_bytes())?);
-        let is_github = self.claims.contains_key("job_workflow_ref");
-        let claim = |name: &str| self.claims.get(name).and_then(Value::as_str).filter(|_| is_github);
-        // Before .8 the text stands there as it is; from .8 on it is a DER UTF8String.
-        for (number, name) in [(2, "event_name"), (3, "sha"), (4, "workflow"), (5, "repository"), (6, "ref")]
-        {
-            if let Some(value) = claim(name) {
-                extensions.push(raw_extension(oid(number), false, value.as_bytes())?);
-            }
-        }
-        let mut texts = vec![(8, Some(self.issuer.clone()))];
-        let own = |name| claim(name).map(str::to_owned);
-        let at_github = |name| claim(name).map(|value| format!("{GITHUB}/{value}"));
-        let run = claim("repository").zip(claim("run_id")).zip(claim("run_attempt"));
-        texts.extend([
-            (9, at_github("job_workflow_ref")),
-            (10, own("job_workflow_sha")),
-            (11, own("runner_environment")),
-            (12, at_github("repository")),
-            (13, own("sha")),
-            (14, own("ref")),
-            (15, own("repository_id")),
-            (16, at_github("repository_owner")),
-            (17, own("repository_owner_id")),
-            (18, at_github("workflow_ref")),
-            (19, own("workflow_sha")),
-            (20, own("event_name")),
-            (
-                21,
-                run.map(|((repository, id), attempt)| {
-                    format!("{GITHUB}/{repository}/actions/runs/{id}/attempts/{attempt}")
-                }),
-            ),
-            (22, own("repository_visibility")),
-            (23, own("environment")),
-            (24, own("sub")),
-        ]);
-        for (number, value) in texts {
-            if let Some(value) = value {
-                extensions.push(extension(oid(number), false, &Utf8StringRef::new(&value)?)?);
-            }
+        let issuer = [(1, self.issuer.clone()), (8, self.issuer.clone())];
+        let values: BTreeMap<u32, String> = self.values.iter().cloned().chain(issuer).collect();
+        for (number, value) in values {
+            // Before .8 the text stands there as it is; from .8 on it is a DER UTF8String.
+            extensions.push(match number {
+                ..8 => raw_extension(oid(number), false, value.as_bytes())?,
+                8.. => extension(oid(number), false, &Utf8StringRef::new(&value)?)?,
+            });
         }
         Ok(extensions)
     }

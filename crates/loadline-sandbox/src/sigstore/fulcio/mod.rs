@@ -2,6 +2,7 @@
 
 mod identity;
 mod request;
+mod shapes;
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use super::certificate::{
 };
 use super::ct::wire::{Signed, TooLong};
 use super::ct::{CtError, CtLog, POISON};
-use super::issuer::Issuer;
+use super::issuer::{Issuers, Shape, URI_DOMAIN};
 use super::keys::sha256;
 use super::pem;
 use super::public_key::PublicKey;
@@ -52,7 +53,7 @@ enum IssueError {
 /// The certificate authority.
 pub(crate) struct Fulcio {
     pub(crate) authority: Authority,
-    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) issuers: Arc<Issuers>,
     pub(crate) log: Arc<CtLog>,
     pub(crate) clock: Clock,
 }
@@ -119,7 +120,7 @@ async fn signing_certificate(
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     };
     let token = in_body.filter(|token| !token.is_empty()).or_else(in_header).unwrap_or_default();
-    let identity = identity::authenticate(token, &fulcio.issuer, fulcio.clock)
+    let identity = identity::authenticate(token, &fulcio.issuers, fulcio.clock)
         .map_err(|error| Status::invalid_argument(format!("{INVALID_TOKEN}: {error}")))?;
     let key = request.proven_key(&identity.name)?;
     let ours = |error: IssueError| Status::internal(format!("error creating the certificate: {error}"));
@@ -134,12 +135,15 @@ async fn trust_bundle(State(fulcio): State<Arc<Fulcio>>) -> Result<Json<Value>, 
 }
 
 async fn configuration(State(fulcio): State<Arc<Fulcio>>) -> Json<Value> {
-    Json(json!({"issuers": [{
-        "issuerUrl": fulcio.issuer.url,
-        "audience": AUDIENCE,
-        "challengeClaim": "sub",
-        "spiffeTrustDomain": "",
-        "issuerType": "ci-provider",
-        "subjectDomain": "",
-    }]}))
+    let issuers = fulcio.issuers.iter().map(|issuer| {
+        json!({
+            "issuerUrl": issuer.url,
+            "audience": AUDIENCE,
+            "challengeClaim": issuer.shape.challenge(),
+            "spiffeTrustDomain": "",
+            "issuerType": issuer.shape.kind(),
+            "subjectDomain": if issuer.shape == Shape::Uri { URI_DOMAIN } else { "" },
+        })
+    });
+    Json(json!({"issuers": issuers.collect::<Vec<_>>()}))
 }

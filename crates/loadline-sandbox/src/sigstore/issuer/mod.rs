@@ -1,8 +1,12 @@
-//! The OIDC issuer: discovery, keys, and a token for whoever asks.
+//! The OIDC issuers: discovery, keys, and a token for whoever asks.
 //!
 //! `GET /oidc/token?sub=…&aud=sigstore&claim.NAME=VALUE` answers with the token itself. Asked with
 //! `audience=` in place of `aud=`, it answers as GitHub's runner service does, `{"value": TOKEN}`, so that
-//! `ACTIONS_ID_TOKEN_REQUEST_URL` can be pointed at it.
+//! `ACTIONS_ID_TOKEN_REQUEST_URL` can be pointed at it. `/oidc/github`, `/oidc/gitlab`, `/oidc/email` and
+//! `/oidc/uri` are issuers of their own, with keys of their own, whose tokens have the claims of their kind,
+//! asked for or not.
+
+mod shape;
 
 use std::sync::Arc;
 
@@ -18,6 +22,8 @@ use loadline_core::{Clock, Secret};
 use serde_json::{Map, Value, json};
 
 use super::keys::SigningKey;
+pub use shape::Shape;
+pub(crate) use shape::URI_DOMAIN;
 
 /// How long a token is valid, in seconds, unless `ttl` says otherwise.
 const TOKEN_SECONDS: i64 = 600;
@@ -44,6 +50,8 @@ pub struct TokenRequest {
     pub seconds: i64,
     /// All other claims. One that is named like a standard claim takes its place.
     pub claims: Map<String, Value>,
+    /// Which of the sandbox's issuers gives it.
+    pub shape: Shape,
 }
 
 impl TokenRequest {
@@ -54,6 +62,7 @@ impl TokenRequest {
             audience: "sigstore".to_owned(),
             seconds: TOKEN_SECONDS,
             claims: Map::new(),
+            shape: Shape::Any,
         }
     }
 
@@ -61,6 +70,13 @@ impl TokenRequest {
     pub fn email(address: impl Into<String>) -> Self {
         let address = address.into();
         Self::new(address.clone()).claim("email", address).claim("email_verified", true)
+    }
+
+    /// The same from another of the sandbox's issuers.
+    #[must_use]
+    pub fn of(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
     }
 
     /// Adds a claim.
@@ -75,16 +91,18 @@ impl TokenRequest {
 pub(crate) struct Issuer {
     /// Its URL, as tokens name it in `iss`.
     pub(crate) url: String,
+    /// What its tokens are like.
+    pub(crate) shape: Shape,
     key: SigningKey,
     clock: Clock,
 }
 
 impl Issuer {
-    pub(crate) fn new(url: String, key: SigningKey, clock: Clock) -> Self {
+    pub(crate) fn new(base: &str, shape: Shape, key: SigningKey, clock: Clock) -> Self {
         // The library panics at its first use where another crate of the program switches on its other
         // provider too. An error says that one is installed already.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
-        Self { url, key, clock }
+        Self { url: format!("{base}{}", shape.path()), shape, key, clock }
     }
 
     /// Hands out a token, to anyone, for anything.
@@ -144,16 +162,53 @@ impl Issuer {
         }]})
     }
 
-    /// The issuer's addresses, below [`PATH`].
+    /// The issuer's addresses, below its path.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
+        let at = |rest: &str| format!("{}/{rest}", self.shape.path());
         Router::new()
             .route(
-                "/oidc/.well-known/openid-configuration",
+                &at(".well-known/openid-configuration"),
                 get(|State(issuer): State<Arc<Self>>| async move { Json(issuer.discovery()) }),
             )
-            .route("/oidc/keys", get(|State(issuer): State<Arc<Self>>| async move { Json(issuer.keys()) }))
-            .route("/oidc/token", get(token))
+            .route(&at("keys"), get(|State(issuer): State<Arc<Self>>| async move { Json(issuer.keys()) }))
+            .route(&at("token"), get(token))
             .with_state(Arc::clone(self))
+    }
+}
+
+/// All issuers of the sandbox.
+pub(crate) struct Issuers(Vec<Arc<Issuer>>);
+
+impl Issuers {
+    /// One of each shape, at `base`, with the keys of these names.
+    pub(crate) fn new<E>(
+        base: &str,
+        key: impl Fn(&str) -> Result<SigningKey, E>,
+        clock: Clock,
+    ) -> Result<Self, E> {
+        let one = |shape: Shape| Ok(Arc::new(Issuer::new(base, shape, key(shape.key())?, clock)));
+        Ok(Self(Shape::ALL.into_iter().map(one).collect::<Result<_, E>>()?))
+    }
+
+    /// The issuer of this shape.
+    pub(crate) fn get(&self, shape: Shape) -> &Issuer {
+        // There is one of each; were there not, the first would have to do.
+        self.0.iter().find(|issuer| issuer.shape == shape).unwrap_or(&self.0[0])
+    }
+
+    /// The issuer that calls itself so.
+    pub(crate) fn named(&self, url: &str) -> Option<&Issuer> {
+        self.0.iter().find(|issuer| issuer.url == url).map(Arc::as_ref)
+    }
+
+    /// Each in turn.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Issuer> {
+        self.0.iter().map(Arc::as_ref)
+    }
+
+    /// The addresses of all of them.
+    pub(crate) fn router(&self) -> Router {
+        self.0.iter().fold(Router::new(), |router, issuer| router.merge(issuer.router()))
     }
 }
 
@@ -184,8 +239,9 @@ async fn token(State(issuer): State<Arc<Issuer>>, Query(query): Query<Vec<(Strin
             },
         }
     }
+    issuer.shape.fill(&mut request);
     if request.subject.is_empty() {
-        return refuse("sub is missing: GET …/oidc/token?sub=SUBJECT&aud=sigstore&claim.NAME=VALUE");
+        return refuse("sub is missing: GET …/token?sub=SUBJECT&aud=sigstore&claim.NAME=VALUE");
     }
     match issuer.token(&request) {
         Ok(token) if as_runner => Json(json!({"count": 1, "value": token.expose()})).into_response(),
@@ -202,7 +258,9 @@ fn refuse(message: &str) -> Response {
 fn typed(name: &str, value: String) -> Value {
     match name {
         "email_verified" => value.parse::<bool>().map_or(Value::String(value), Value::Bool),
-        "exp" | "iat" | "nbf" | "auth_time" => value.parse::<i64>().map_or(Value::String(value), Value::from),
+        "exp" | "iat" | "nbf" | "auth_time" | "runner_id" => {
+            value.parse::<i64>().map_or(Value::String(value), Value::from)
+        }
         _ => Value::String(value),
     }
 }
