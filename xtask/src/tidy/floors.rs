@@ -31,6 +31,7 @@ const DOOR: &str = "loadline";
 
 /// Imports between neighbours, and why each is allowed.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("loadline-manifests", "loadline-dockerfile", "FROM lines are read as Dockerfiles are"),
     ("loadline-registry", "loadline-process", "credential helpers are programs"),
     ("loadline-github", "loadline-process", "git is a program"),
     ("loadline-sigstore", "loadline-process", "tokens may come from a program"),
