@@ -19,7 +19,7 @@ fn variable(name: &str) -> String {
 fn builder(instance: Option<String>) -> (Buildx, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let dockerfile = "ARG BASE\nFROM ${BASE} AS compile\nARG WHO=nobody\n\
-        RUN --mount=type=secret,id=token test \"$(cat /run/secrets/token)\" = hunter2 && echo $WHO on $(uname -m) > /greeting\n\
+        RUN --mount=type=secret,id=token read -r t < /run/secrets/token || test \"$t\" = hunter2 && echo $WHO on $(uname -m) > /greeting\n\
         FROM ${BASE}\nCOPY --from=compile /greeting /greeting\nCMD [\"cat\", \"/greeting\"]\n";
     std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
     std::fs::write(
@@ -81,7 +81,11 @@ fn both_legs_are_pushed_by_digest_with_their_provenance() {
         let manifests = std::iter::once(&built.manifest).chain(&built.attestations);
         run(loadline_build::copy_leg(&destination, &there, manifests)).unwrap();
     }
-    assert!(run(destination.tags()).unwrap().is_empty(), "no tag was written");
+    // A repository without any tag is not there at all for some registries.
+    match run(destination.tags()) {
+        Ok(tags) => assert!(tags.is_empty(), "{tags:?}"),
+        Err(error) => assert!(error.is_not_found(), "{error}"),
+    }
 }
 
 #[test]

@@ -109,6 +109,15 @@ codes! {
     BAD_BUILD_ARG = "config-bad-build-arg",
         "a build argument's name cannot be declared in a Dockerfile",
         "ARG takes a name of letters, digits and `_` that does not begin with a digit; any other would be given to the builder and never used.";
+    BAD_SECRET = "config-bad-secret",
+        "a secret of a build is not in exactly one place",
+        "A secret has an `id`, by which `RUN --mount=type=secret,id=…` asks for it, and is in the variable `env` or in the file `file`. The configuration names the place, never the value.";
+    BAD_CONTEXT = "config-bad-context",
+        "a named context is none that a builder knows",
+        "A named context is a directory, an image at a registry (`docker-image://REFERENCE`) or an image in an OCI layout (`oci-layout://DIRECTORY`, with `:TAG` or `@DIGEST` behind it).";
+    OTHER_BUILDER = "config-other-builder",
+        "a key is for another builder than the image's",
+        "`builder-instance`, `secrets`, `cache-from`, `cache-to` and `provenance` are for `buildx`. `assemble` runs nothing, so that there is no instance, no secret and no cache; a key that says nothing would be a rule that silently does not hold.";
     REPORT_CONFLICT = "config-report-conflict",
         "one scan report is expected for several images or platforms",
         "A report speaks of one image on one platform, and is refused for any other. Put `{image}` and `{platform}` into `gate.report`.";

@@ -4,6 +4,7 @@
 //! no file, what it must know of files comes in as a function. [`load_file`] does the same for a file.
 
 pub mod check;
+pub mod build;
 pub mod codes;
 pub mod model;
 mod read;
@@ -21,6 +22,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use toml::de::DeTable;
 
 pub use check::{Check, Contract, Pin, PinBases, PinPlace, RuleLevel, Workflows};
+pub use build::{BuildProvenance, BuildSecret, ContextSource};
 pub use codes::CODES;
 pub use model::{
     Builder, ChannelTag, Config, Gate, GateMode, Image, MovingTag, OneOrMany, Release, SharedRegion,

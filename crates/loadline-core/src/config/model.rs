@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::build::{BuildProvenance, BuildSecret, ContextSource};
 use super::check::{Check, Contract, Pin};
 use crate::platform::Platform;
 use crate::reference::RepositoryName;
@@ -225,6 +226,25 @@ pub struct Image {
     /// Labels, their values templates.
     #[serde(default)]
     pub labels: IndexMap<String, String>,
+    /// The builder instance that buildx builds with; the one that `docker buildx use` chose if absent.
+    pub builder_instance: Option<String>,
+    /// What instructions may read while they run, and that is never in the image.
+    #[serde(default)]
+    pub secrets: Vec<BuildSecret>,
+    /// Caches that buildx reads, as it spells them; templates with `{image}` and `{platform}`.
+    #[serde(default)]
+    pub cache_from: Vec<String>,
+    /// Caches that buildx writes.
+    #[serde(default)]
+    pub cache_to: Vec<String>,
+    /// Named contexts: directories, `docker-image://REFERENCE` or `oci-layout://DIRECTORY`.
+    #[schemars(with = "IndexMap<String, String>")]
+    #[serde(default)]
+    pub contexts: IndexMap<String, ContextSource>,
+    /// How much BuildKit's own provenance says.
+    #[schemars(extend("default" = "max"))]
+    #[serde(default)]
+    pub provenance: BuildProvenance,
     /// What a scan may find without stopping the release.
     #[serde(default)]
     pub gate: Gate,

@@ -159,6 +159,7 @@ impl Reader<'_> {
         if let Some(node) = self.optional(&mut fields, "labels") {
             image.labels = self.texts(&node);
         }
+        self.builder_keys(&mut fields, &mut image);
         if let Some(node) = self.optional(&mut fields, "gate") {
             image.gate = self.gate(&node);
         }
@@ -437,6 +438,12 @@ impl Image {
             moving_tags: Vec::new(),
             build_args: IndexMap::new(),
             labels: IndexMap::new(),
+            builder_instance: None,
+            secrets: Vec::new(),
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
+            contexts: IndexMap::new(),
+            provenance: super::build::BuildProvenance::default(),
             gate: Gate::default(),
             contract: Contract::default(),
         }

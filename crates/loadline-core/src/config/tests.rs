@@ -102,7 +102,8 @@ fn reader_and_derived_shape_agree() {
     // The schema comes from the derived shape: if the two disagreed, editors would be told a lie.
     let full = GOOD
         .replace("timeout    =", "version = \"tag\"\ntag-prefix = \"r-\"\ntimeout =")
-        .replace("target     =", "builder = \"assemble\"\ncontext = \".\"\nrepository = [\"ghcr.io/a/b\", \"c/d\"]\nplatforms = [\"linux/arm\"]\ntimeout = \"90s\"\nlabels = { a = \"b\" }\ntarget =")
+        .replace("target     =", "builder = \"assemble\"\ncontext = \".\"\nrepository = [\"ghcr.io/a/b\", \"c/d\"]\nplatforms = [\"linux/arm\"]\ntimeout = \"90s\"\nlabels = { a = \"b\" }\ncontexts = { base = \"docker-image://debian:13\", shared = \"../x\" }\ntarget =")
+        .replace("[image.daemon]", "[image.daemon]\nbuilder-instance = \"farm\"\nsecrets = [{ id = \"npm\", env = \"NPM_TOKEN\" }, { id = \"key\", file = \"key.pem\" }]\ncache-from = [\"type=gha\"]\ncache-to = [\"type=registry,ref=ghcr.io/a/cache:{image}-{platform}\"]\nprovenance = \"min\"")
         .replace("only-fixed = true", "only-fixed = true\nmode = \"block\"\nreport = \"{image}/{platform}.json\"\nignore-file = \"Dockerfile.daemon\"")
         .replace("[verify]", "[verify]\nissuer = \"https://example.com\"\nsigner-repository = \"github.com/x/y\"\nallow-other-commit = true");
     for text in [GOOD, &full] {
@@ -174,6 +175,31 @@ fn wrong_types() {
     only(&with("\"latest\"", "7"), "config-wrong-type | 7 | put it in quotes: \"7\"");
     only(&with("\"{commit.short}\"", "3000"), "config-wrong-type | 3000 | put it in quotes: \"3000\"");
     only(&with("[[shared-region]]", "[shared-region]"), "config-wrong-type | [shared-region] | ");
+}
+
+#[test]
+fn secrets_and_contexts() {
+    let daemon = |more: &str| with("[image.daemon]", &format!("[image.daemon]\n{more}"));
+    let one = "say where it is: `env = \"NPM_TOKEN\"` or `file = \"token.txt\"`";
+    only(
+        &daemon("secrets = [{ id = \"npm\" }]"),
+        &format!("config-bad-secret | {{ id = \"npm\" }} | {one}"),
+    );
+    only(
+        &daemon("secrets = [{ id = \"a\", env = \"A\", file = \"a\" }]"),
+        &format!("config-bad-secret | {{ id = \"a\", env = \"A\", file = \"a\" }} | {one}"),
+    );
+    only(
+        &daemon("secrets = [{ id = \"a\", env = \"ghp_x y\" }]"),
+        "config-bad-secret | { id = \"a\", env = \"ghp_x y\" } | name the variable, not its value",
+    );
+    only(&daemon("contexts = { a = \"https://x/y.git\" }"), "config-bad-context | \"https://x/y.git\" | ");
+    only(&daemon("provenance = \"maximum\""), "config-unknown-value | \"maximum\" | the known values: `max`, `min`, `off`");
+    only(&daemon("cache-to = [\"{imge}\"]"), "config-unknown-variable | {imge} | did you mean `image`?");
+    only(
+        &daemon("builder = \"assemble\"\nprovenance = \"max\""),
+        "config-other-builder | \"max\" | take it out, or build with `buildx`",
+    );
 }
 
 #[test]

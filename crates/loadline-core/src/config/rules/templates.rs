@@ -31,6 +31,11 @@ fn of_image<'c>(name: &str, image: &'c Image) -> Vec<(String, &'c str, bool)> {
     for (key, value) in &image.labels {
         all.push((path(format!("labels.{key}")), value.as_str(), false));
     }
+    for (key, caches) in [("cache-from", &image.cache_from), ("cache-to", &image.cache_to)] {
+        for (index, cache) in caches.iter().enumerate() {
+            all.push((path(format!("{key}[{index}]")), cache.as_str(), true));
+        }
+    }
     all.push((path("gate.report".to_owned()), image.gate.report.as_str(), true));
     all
 }
