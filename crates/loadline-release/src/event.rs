@@ -104,6 +104,41 @@ pub enum Event {
         /// How many requests it made.
         requests: u64,
     },
+    /// A stage of a Dockerfile is being worked on.
+    StageBegun {
+        /// The image.
+        image: String,
+        /// The platform.
+        platform: Platform,
+        /// What the builder calls the stage.
+        stage: String,
+    },
+    /// A stage of a Dockerfile is done, or failed.
+    StageEnded {
+        /// The image.
+        image: String,
+        /// The platform.
+        platform: Platform,
+        /// What the builder calls the stage.
+        stage: String,
+        /// Whether it was taken from a cache.
+        cached: bool,
+        /// Why it failed, if it did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A builder, or a program that a stage runs, printed a line. Known secrets are masked.
+    BuildOutput {
+        /// The image.
+        image: String,
+        /// The platform.
+        platform: Platform,
+        /// The stage, where one printed it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stage: Option<String>,
+        /// The line.
+        line: String,
+    },
     /// A leg is at the registry, by digest.
     LegBuilt {
         /// The image.

@@ -13,6 +13,9 @@ pub struct Leg {
     pub platform: Platform,
     /// The manifest, as an index entry.
     pub manifest: Descriptor,
+    /// BuildKit's attestation manifests about it, as index entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<Descriptor>,
     /// The configuration's digest.
     pub config: Digest,
     /// The uncompressed layers' digests, base first.
@@ -34,6 +37,11 @@ pub struct Material {
 }
 
 impl Leg {
+    /// The image and what BuildKit attests of it: all that an index has of the leg.
+    pub fn manifests(&self) -> impl Iterator<Item = &Descriptor> {
+        std::iter::once(&self.manifest).chain(&self.attestations)
+    }
+
     /// The leg in words: `daemon linux/arm64`.
     pub fn name(&self) -> String {
         format!("{} {}", self.image, self.platform)

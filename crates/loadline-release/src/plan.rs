@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use loadline_core::config::variables::{TemplateError, Variables, expand, expand_tag};
 use loadline_core::config::version::ReleaseVersion;
-use loadline_core::config::{Builder, Config, Gate, Image};
+use loadline_core::config::{BuildProvenance, BuildSecret, Builder, Config, ContextSource, Gate, Image};
 use loadline_core::document::{self, Document};
 use loadline_core::{Digest, Platform, RepositoryName};
 use schemars::JsonSchema;
@@ -66,6 +66,10 @@ pub struct Plan {
     pub source_date_epoch: i64,
     /// The images, in the configuration's order.
     pub images: Vec<PlannedImage>,
+    /// Whether a registry stands in for those that are configured: one that builders may not reach.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub stand_in: bool,
 }
 
 /// One image of the set.
@@ -99,6 +103,13 @@ pub struct PlannedImage {
     pub build_args: IndexMap<String, String>,
     /// Labels, the defaults among them.
     pub labels: IndexMap<String, String>,
+    /// Named contexts, as the configuration spells them.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", serialize_with = "spelled")]
+    #[schemars(with = "IndexMap<String, String>")]
+    pub contexts: IndexMap<String, ContextSource>,
+    /// What only buildx needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buildx: Option<PlannedBuildx>,
     /// The scan report of each platform, relative to the configuration file.
     pub reports: Vec<PlannedReport>,
     /// The time limit of each step, in seconds.
@@ -109,6 +120,36 @@ pub struct PlannedImage {
     pub gate: Gate,
 }
 
+/// What only buildx needs to know of an image.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PlannedBuildx {
+    /// The builder instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Where secrets are, by name; never their values.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "secret_names")]
+    #[schemars(with = "Vec<String>")]
+    pub secrets: Vec<BuildSecret>,
+    /// How much BuildKit's own provenance says: `max`, `min` or `off`.
+    #[serde(serialize_with = "provenance_name")]
+    #[schemars(with = "String")]
+    pub provenance: BuildProvenance,
+    /// The caches of each platform.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<PlannedCaches>,
+}
+
+/// The caches of one leg.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PlannedCaches {
+    /// The platform.
+    pub platform: Platform,
+    /// What is read.
+    pub from: Vec<String>,
+    /// What is written.
+    pub to: Vec<String>,
+}
+
 /// Where the scan report of one leg is expected.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlannedReport {
@@ -117,6 +158,21 @@ pub struct PlannedReport {
     /// The file.
     #[schemars(with = "String")]
     pub file: Utf8PathBuf,
+}
+
+fn spelled<S: serde::Serializer>(
+    contexts: &IndexMap<String, ContextSource>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(contexts.iter().map(|(name, context)| (name, context.to_string())))
+}
+
+fn secret_names<S: serde::Serializer>(secrets: &[BuildSecret], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(secrets.iter().map(|secret| &secret.id))
+}
+
+fn provenance_name<S: serde::Serializer>(of: &BuildProvenance, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(of.name())
 }
 
 fn builder_name<S: serde::Serializer>(builder: &Builder, serializer: S) -> Result<S::Ok, S::Error> {
@@ -162,6 +218,7 @@ impl Plan {
             configuration: Digest::of(input.config_text),
             source_date_epoch: input.source_date_epoch,
             images,
+            stand_in: input.stand_in.is_some(),
         })
     }
 
@@ -205,6 +262,27 @@ fn planned(input: &PlanInput<'_>, name: &str, image: &Image) -> Result<PlannedIm
             Ok(PlannedReport { platform: platform.clone(), file: file.into() })
         })
         .collect::<Result<_, _>>()?;
+    let expand_each = |list: &[String], platform: &Platform| -> Result<Vec<String>, PlanError> {
+        let here = Variables { platform: Some(platform.clone()), ..variables.clone() };
+        list.iter().map(|text| expand(text, &here).map_err(wrong)).collect()
+    };
+    let caches = match image.cache_from.is_empty() && image.cache_to.is_empty() {
+        true => Vec::new(),
+        false => platforms
+            .iter()
+            .map(|platform| {
+                let from = expand_each(&image.cache_from, platform)?;
+                let to = expand_each(&image.cache_to, platform)?;
+                Ok(PlannedCaches { platform: platform.clone(), from, to })
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    let buildx = (image.builder == Builder::Buildx).then(|| PlannedBuildx {
+        instance: image.builder_instance.clone(),
+        secrets: image.secrets.clone(),
+        provenance: image.provenance,
+        caches,
+    });
     let moving = image.moving_tags.iter().filter(|tag| tag.follows(input.version));
     let expand_all = |map: &IndexMap<String, String>| -> Result<IndexMap<String, String>, PlanError> {
         map.iter().map(|(key, value)| Ok((key.clone(), expand(value, &variables).map_err(wrong)?))).collect()
@@ -230,6 +308,8 @@ fn planned(input: &PlanInput<'_>, name: &str, image: &Image) -> Result<PlannedIm
             .collect::<Result<_, _>>()?,
         build_args: expand_all(&image.build_args)?,
         labels,
+        contexts: image.contexts.clone(),
+        buildx,
         reports,
         time_limit_seconds: image.timeout.unwrap_or(release.timeout).0.as_secs(),
         gate: image.gate.clone(),

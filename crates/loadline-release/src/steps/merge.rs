@@ -12,7 +12,7 @@ use crate::release::{Index, Progress, Release};
 
 /// The labels that are annotations of the index too: registries read a multi-platform image's
 /// description there.
-const ANNOTATED: &str = "org.opencontainers.image.";
+pub(crate) const ANNOTATED: &str = "org.opencontainers.image.";
 
 /// Builds and pushes every index.
 pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Result<Outcome, ReleaseError> {
@@ -45,7 +45,10 @@ fn join(image: &PlannedImage, progress: &Progress) -> Result<Index, ReleaseError
         .filter(|leg| leg.image == image.name)
         .map(|leg| (leg.platform.clone(), leg.manifest.clone().with_platform(&leg.platform)))
         .collect();
-    let mut builder = IndexBuilder::new().entries(children.iter().map(|(_, child)| child.clone()));
+    let attestations =
+        progress.legs.iter().filter(|leg| leg.image == image.name).flat_map(|leg| leg.attestations.clone());
+    let mut builder =
+        IndexBuilder::new().entries(children.iter().map(|(_, child)| child.clone())).entries(attestations);
     for (label, value) in image.labels.iter().filter(|(label, _)| label.starts_with(ANNOTATED)) {
         builder = builder.annotation(label, value);
     }

@@ -111,6 +111,27 @@ impl Listener for Progress<'_> {
                 };
                 self.line(&format!("{mark:4} {:9} {ms:>6} ms{requests}", step.name()));
             }
+            Event::StageBegun { image, platform, stage } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(format!("{image} {platform} {stage}"));
+                }
+            }
+            Event::StageEnded { image, platform, stage, cached, error } => {
+                let how = match (error, cached) {
+                    (Some(error), _) => format!(": {error}"),
+                    (None, true) => " (cached)".to_owned(),
+                    (None, false) => String::new(),
+                };
+                // A terminal has the bar; a log is read afterwards, and wants to know what took how long.
+                if self.bar.is_none() || error.is_some() {
+                    self.line(&format!("     {image} {platform} {stage}{how}"));
+                }
+            }
+            Event::BuildOutput { image, platform, line, stage } => {
+                if self.bar.is_none() || stage.is_none() {
+                    self.line(&format!("     {image} {platform} | {line}"));
+                }
+            }
             Event::LegBuilt { .. } | Event::IndexMerged { .. } | Event::TagWritten { .. } => {}
             Event::ReleaseEnded { .. } => self.clear(),
         }
