@@ -11,6 +11,15 @@ pub static VERSION_CONTENT_DIFFERS: Code = Code::new(
      finish the old one.",
 );
 
+/// The checkout has changes that are not committed.
+pub static UNCOMMITTED_CHANGES: Code = Code::new(
+    "uncommitted-changes",
+    "the checkout has changes that are not committed",
+    "Provenance names the commit that was built. What is not committed is in no commit, so nobody could build \
+     it again. Commit it, or ignore it by `.gitignore`; `--allow-dirty` releases it all the same, and the \
+     provenance then carries the digest of the changes.",
+);
+
 /// A version tag points at another digest.
 pub static VERSION_TAG_TAKEN: Code = Code::new(
     "version-tag-taken",
@@ -103,6 +112,7 @@ pub static STEP_TIMED_OUT: Code = Code::new(
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &VERSION_CONTENT_DIFFERS,
+    &UNCOMMITTED_CHANGES,
     &VERSION_TAG_TAKEN,
     &MOVING_TAG_AHEAD,
     &MOVING_TAG_UNKNOWN,

@@ -31,6 +31,8 @@ pub struct Release<'a> {
     pub root: &'a Path,
     /// The plan.
     pub plan: &'a Plan,
+    /// Whether what is not committed may be released.
+    pub allow_dirty: bool,
     /// The ledger, open.
     pub ledger: Ledger,
     /// The files beside it.

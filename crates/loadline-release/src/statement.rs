@@ -7,6 +7,7 @@ use loadline_registry::Descriptor;
 use serde::Serialize;
 
 use crate::codes::SIGNING_INTERRUPTED;
+use crate::effect::Listings;
 use crate::error::ReleaseError;
 use crate::plan::PlannedImage;
 use crate::release::Release;
@@ -91,6 +92,7 @@ impl Release<'_> {
         image: &PlannedImage,
         statement: &Settled,
         bundle: &[u8],
+        listings: &Listings,
     ) -> Result<bool, ReleaseError> {
         let created = self.began_at();
         let evidence = Evidence { bundle, predicate_type: statement.predicate_type, created: &created };
@@ -100,12 +102,17 @@ impl Release<'_> {
                 let json = |source| ReleaseError::Json { what: "the manifest around a bundle", source };
                 let digest = Digest::of(evidence.manifest(subject).map_err(json)?);
                 let key = format!("attach {name}@{} {}", subject.digest, statement.digest);
-                let push = async {
-                    evidence.push_blobs(repository).await?;
-                    evidence.attach(repository, subject).await?;
-                    Ok(())
-                };
-                unchanged &= self.ensure_manifest(&key, repository, &digest, push).await?;
+                let recorded: Option<Digest> = self.ledger.result(&key)?;
+                if recorded.as_ref() == Some(&digest)
+                    && listings.has(repository, &subject.digest, &digest).await?
+                {
+                    continue;
+                }
+                self.ledger.intent(&key)?;
+                evidence.push_blobs(repository).await?;
+                evidence.attach(repository, subject).await?;
+                self.ledger.done(&key, &digest)?;
+                unchanged = false;
             }
         }
         Ok(unchanged)

@@ -10,6 +10,30 @@ pub static CHECKOUT_UNKNOWN: Code = Code::new(
      commit. The message says what git answered.",
 );
 
+/// There is no version to release, or it is none.
+pub static VERSION_INVALID: Code = Code::new(
+    "version-invalid",
+    "there is no version to release, or it is none",
+    "The version is what `--version` says, else what the tag given with `--tag` says, else the version tag at \
+     HEAD. A tag that is given must be at HEAD: provenance names the ref and the commit that were built, and \
+     they must be the same content.",
+);
+
+/// The command line contradicts the configuration, or asks for what is not there.
+pub static ARGUMENT_INVALID: Code = Code::new(
+    "argument-invalid",
+    "an argument cannot be used with this configuration or in this place",
+    "The message says which argument or variable, and what it should be.",
+);
+
+/// The configuration demands nothing that can be verified.
+pub static POLICY_INVALID: Code = Code::new(
+    "policy-invalid",
+    "the configuration demands nothing that can be verified",
+    "A policy without an identity would accept anybody's signature, so there is none: `[verify]` must name the \
+     workflow that signs.",
+);
+
 /// There is nobody to sign.
 pub static SIGNER_UNKNOWN: Code = Code::new(
     "signer-unknown",

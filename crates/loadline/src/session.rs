@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::config::{self, Loaded};
-use loadline_core::{Finding, Outcome};
+use loadline_core::{Code, Finding, Outcome};
 use loadline_report::Format;
 
 use crate::exit::Exit;
@@ -46,6 +46,17 @@ pub(crate) fn configure(world: &World, file: Option<&Utf8Path>, format: Format) 
 pub(crate) fn refuse(world: &World, findings: Vec<Finding>, format: Format) {
     let folder = Utf8Path::from_path(&world.folder).unwrap_or(Utf8Path::new("."));
     show(world, &Outcome::from(findings), format, "loadline", folder);
+}
+
+/// Shows one finding about the inputs, in the format that was asked for.
+pub(crate) fn usage(
+    world: &World,
+    code: &'static Code,
+    message: impl std::fmt::Display,
+    format: Format,
+) -> Exit {
+    refuse(world, vec![Finding::error(code, message.to_string())], format);
+    Exit::Usage
 }
 
 /// Findings name the file as the user did, not by its whole path.

@@ -185,6 +185,52 @@ fn without_a_version_the_way_out_is_named() {
     project.git(&["tag", "v3.1.4"]);
     let run = project.run(&["release", "--plan", "--format", "json"]);
     assert_eq!(run.json()["version"], "3.1.4");
+    assert_eq!(run.json()["git_ref"], "refs/tags/v3.1.4");
+}
+
+#[test]
+fn a_tag_must_be_at_head() {
+    let project = Project::new();
+    project.git(&["tag", "v1.0.0"]);
+    project.write("README", "more");
+    project.commit("Move on");
+    let run = project.run(&["release", "--plan", "--tag", "v1.0.0", "--format", "json"]);
+    assert_eq!(run.code, Some(2));
+    assert_eq!(run.codes(), ["version-invalid"]);
+    assert!(run.stdout.contains("git checkout v1.0.0"), "{}", run.stdout);
+}
+
+#[test]
+fn a_set_that_is_named_after_commits_has_one_tag_a_commit() {
+    let project = Project::new();
+    project.edit("loadline.toml", "platforms = [", "version = \"commit\"\nplatforms = [");
+    project.edit("loadline.toml", "moving-tags = [\"latest\"]\n", "");
+    project.edit("loadline.toml", "[\"{version}-server\", \"{version}\"]", "[\"{commit.short}-{image}\"]");
+    let run = project.release(&[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let document = run.json();
+    assert_eq!(document["version"], project.head());
+    assert_eq!(images(&document)["server"].1, [format!("{}-server", &project.head()[..7])]);
+}
+
+#[test]
+fn an_image_goes_to_several_registries_or_none() {
+    let project = Project::new();
+    project.edit(
+        "loadline.toml",
+        "repository = \"registry.example.com/acme/widget\"",
+        "repository = [\"registry.example.com/acme/widget\", \"mirror.example.com/acme/widget\"]",
+    );
+    let run = project.release(&["--version", "1.0.0"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.json()["effects"]["tags_moved"], 8);
+    let log = std::fs::read_to_string(project.sandbox().join("requests.log")).unwrap();
+    for registry in ["registry.example.com", "mirror.example.com"] {
+        for tag in ["1.0.0", "1.0.0-server", "1.0.0-worker", "latest"] {
+            let line = format!("PUT /v2/{registry}/acme/widget/manifests/{tag} 201");
+            assert!(log.contains(&line), "{line}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use loadline_core::predicate::slsa_provenance::PREDICATE_TYPE;
 use loadline_core::statement::Subject;
 use loadline_evidence::provenance::{self, ImageBuild, LegBuild};
 
+use crate::effect::Listings;
 use crate::error::ReleaseError;
 use crate::event::Step;
 use crate::plan::PlannedImage;
@@ -27,10 +28,11 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         all.extend(sboms.map(|(_, statement)| (image, statement.clone())));
     }
     release.parts(Step::Attest, all.len());
+    let listings = &Listings::default();
     let mut attested = stream::iter(&all)
         .map(|(image, statement)| async move {
             let (bundle, note) = release.sign(statement).await?;
-            let unchanged = release.attach(image, statement, &bundle).await?;
+            let unchanged = release.attach(image, statement, &bundle, listings).await?;
             release.part(Step::Attest, &statement.name, unchanged);
             Ok::<_, ReleaseError>(note)
         })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use futures_util::future::{Either, select, try_join_all};
 use loadline_build::buildx::{self, Listener, Options, Provenance, SecretFrom, SecretSource};
-use loadline_build::{Assembler, BuildRequest, Builder, Built, Buildx, NamedContext, copy_leg};
+use loadline_build::{Assembler, BuildRequest, Builder, Buildx, Built, NamedContext, copy_leg};
 use loadline_core::config::{self, BuildProvenance, BuildSecret, ContextSource, TimeLimit};
 use loadline_core::{Digest, Outcome, Platform};
 use loadline_registry::{Layout, Repository};
@@ -248,10 +248,10 @@ fn event(image: &PlannedImage, platform: &Platform, progress: buildx::Progress) 
 }
 
 fn leg(image: &PlannedImage, built: Built) -> Leg {
-    let mut materials = vec![
-        Material { name: "dockerfile".to_owned(), uri: None, digest: built.inputs.dockerfile },
-    ];
-    let context = built.inputs.context.map(|digest| Material { name: "context".to_owned(), uri: None, digest });
+    let mut materials =
+        vec![Material { name: "dockerfile".to_owned(), uri: None, digest: built.inputs.dockerfile }];
+    let context =
+        built.inputs.context.map(|digest| Material { name: "context".to_owned(), uri: None, digest });
     materials.extend(context);
     materials.extend(built.inputs.bases.into_iter().map(|base| Material {
         name: "base".to_owned(),

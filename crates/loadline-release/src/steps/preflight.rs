@@ -2,7 +2,7 @@
 
 use loadline_core::{Finding, Outcome};
 
-use crate::codes::VERSION_TAG_TAKEN;
+use crate::codes::{UNCOMMITTED_CHANGES, VERSION_TAG_TAKEN};
 use crate::error::ReleaseError;
 use crate::event::Step;
 use crate::release::Release;
@@ -11,6 +11,12 @@ use crate::release::Release;
 /// comes out with the same digest is the same release, and promotion decides.
 pub(crate) async fn run(release: &Release<'_>) -> Result<Outcome, ReleaseError> {
     let mut outcome = Outcome::new();
+    if let Some(dirty) = release.plan.dirty.as_ref().filter(|_| !release.allow_dirty) {
+        let message = format!("there are changes that commit {} does not have", release.plan.commit);
+        let finding = Finding::error(&UNCOMMITTED_CHANGES, message).about(dirty);
+        outcome.findings.push(finding.help("commit them, ignore them, or say --allow-dirty"));
+        return Ok(outcome);
+    }
     let images = &release.plan.images;
     release.parts(Step::Preflight, images.len());
     for image in images {

@@ -4,6 +4,7 @@ use loadline_core::predicate::verification_summary::PREDICATE_TYPE;
 use loadline_core::{Digest, Outcome};
 use loadline_evidence::summary::{self, Verified};
 
+use crate::effect::Listings;
 use crate::error::ReleaseError;
 use crate::event::Step;
 use crate::release::{Progress, Release};
@@ -14,6 +15,7 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
     let mut outcome = Outcome::new();
     release.parts(Step::Summary, progress.indexes.len());
     let policy = release.policy_digest();
+    let listings = Listings::default();
     for index in &progress.indexes {
         let Some(image) = release.planned(&index.image) else { continue };
         let name = format!("summary {}", image.name);
@@ -39,7 +41,7 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         })?;
         let (bundle, note) = release.sign(&statement).await?;
         outcome.findings.extend(note);
-        let unchanged = release.attach(image, &statement, &bundle).await?;
+        let unchanged = release.attach(image, &statement, &bundle, &listings).await?;
         release.part(Step::Summary, &image.name, unchanged);
     }
     Ok(outcome)

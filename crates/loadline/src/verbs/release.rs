@@ -21,12 +21,12 @@ use loadline_release::store::Store;
 use loadline_report::Format;
 use loadline_sigstore::{Signer, TrustRoots, Verifier};
 
-use crate::codes::CHECKOUT_UNKNOWN;
+use crate::codes::{ARGUMENT_INVALID, CHECKOUT_UNKNOWN, POLICY_INVALID, VERSION_INVALID};
 use crate::exit::Exit;
 use crate::render::outcome::{fail, show};
 use crate::render::progress::Progress;
 use crate::render::release::human;
-use crate::session::{Configured, configure, wait};
+use crate::session::{Configured, configure, usage, wait};
 use crate::setup::{self, SandboxSession};
 use crate::world::World;
 
@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     plan: bool,
+    /// Release what is not committed too; its provenance says so. The sandbox always does.
+    #[arg(long)]
+    allow_dirty: bool,
     /// The ledger of this release.
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -87,16 +90,15 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     };
     let version = match version(&args, &configured, &checkout) {
         Ok(version) => version,
-        Err(message) => {
-            world.tell(&format!("error: {message}"));
-            return Exit::Usage;
-        }
+        Err(message) => return usage(world, &VERSION_INVALID, message, args.format),
     };
     match wait(world, release(&args, world, &configured, &checkout, &version)) {
         Ok(Ok(exit)) | Ok(Err(exit)) => exit,
         Err(exit) => {
             if exit == Exit::Interrupted {
-                world.tell("interrupted: run the same command again, and the release goes on from where it stood");
+                world.tell(
+                    "interrupted: run the same command again, and the release goes on from where it stood",
+                );
             }
             exit
         }
@@ -111,6 +113,9 @@ fn version(args: &Args, configured: &Configured, checkout: &Checkout) -> Result<
         return ReleaseVersion::semantic(version).map_err(text);
     }
     if let Some(tag) = &args.tag {
+        if !checkout.tags.contains(tag) {
+            return Err(format!("the tag `{tag}` is not at HEAD: check it out first (`git checkout {tag}`)"));
+        }
         return ReleaseVersion::from_tag(tag, &release.tag_prefix).map_err(text);
     }
     if release.version == VersionSource::Commit {
@@ -166,13 +171,10 @@ async fn release(
     }
 
     let issuer = sandbox.as_ref().map(|sandbox| sandbox.ready().issuer.clone());
-    let usage = |error: demanded::DemandedError| {
-        world.tell(&format!("error: {error}"));
-        Exit::Usage
-    };
+    let refused = |error: demanded::DemandedError| usage(world, &POLICY_INVALID, error, format);
     let policy =
-        demanded::policy(&config.verify, &config.release.source, issuer.as_deref()).map_err(usage)?;
-    let predicate_types = demanded::predicate_types(&config.verify).map_err(usage)?;
+        demanded::policy(&config.verify, &config.release.source, issuer.as_deref()).map_err(refused)?;
+    let predicate_types = demanded::predicate_types(&config.verify).map_err(refused)?;
 
     let parts = match &sandbox {
         Some(sandbox) => setup::in_sandbox(sandbox, config, &plan, &http),
@@ -182,16 +184,14 @@ async fn release(
     };
     let parts = parts.map_err(|failure| fail(world, failure, format))?;
 
-    let folder = ledger_folder(args, configured, sandbox.as_ref(), &plan);
-    let path =
-        args.ledger.clone().map_or_else(|| folder.join("ledger.jsonl"), |file| world.folder.join(file));
+    let path = ledger_path(args, world, configured, sandbox.as_ref(), &plan);
     let tripwire = args.kill_after_record.map_or(Tripwire::Off, Tripwire::AfterRecords);
     let ledger = Ledger::open(&path, world.clock, tripwire).map_err(|error| {
         let failure =
             Failure::new(&LEDGER_UNUSABLE, error.to_string()).help("mend or move the file, then run again");
         fail(world, failure, format)
     })?;
-    let events = open_events(world, args.events.as_deref())?;
+    let events = open_events(world, args)?;
     let beside = path.parent().unwrap_or(Path::new(".")).to_owned();
     let progress = Progress::new(world, args.quiet, events);
     let client = Client::new(
@@ -202,6 +202,7 @@ async fn release(
         config,
         root: configured.root.as_std_path(),
         plan: &plan,
+        allow_dirty: args.sandbox || args.allow_dirty,
         ledger,
         store: Store::new(&beside),
         scratch: &beside.join("layout"),
@@ -237,8 +238,8 @@ fn plan(
         None => 0,
         Some(Ok(epoch)) if epoch >= 0 => epoch,
         Some(_) => {
-            world.tell("error: SOURCE_DATE_EPOCH is not a number of seconds since 1970");
-            return Err(Exit::Usage);
+            let message = "SOURCE_DATE_EPOCH is not a number of seconds since 1970";
+            return Err(usage(world, &ARGUMENT_INVALID, message, args.format));
         }
     };
     let input = PlanInput {
@@ -250,10 +251,7 @@ fn plan(
         source_date_epoch: epoch,
         stand_in: sandbox.map(|sandbox| sandbox.ready().registry.as_str()),
     };
-    Plan::make(&input).map_err(|error| {
-        world.tell(&format!("error: {error}"));
-        Exit::Usage
-    })
+    Plan::make(&input).map_err(|error| usage(world, &ARGUMENT_INVALID, error, args.format))
 }
 
 /// The ref that is built: the tag that names the version, else the branch.
@@ -264,23 +262,34 @@ fn git_ref(args: &Args, configured: &Configured, checkout: &Checkout) -> Option<
         .or_else(|| checkout.branch.as_ref().map(|branch| format!("refs/heads/{branch}")))
 }
 
-/// The folder of this version's ledger: in the sandbox its own, else beside the configuration.
-fn ledger_folder(
+/// This version's ledger: in the sandbox's folder, else in `.loadline` beside the configuration, unless it
+/// is named.
+fn ledger_path(
     args: &Args,
+    world: &World,
     configured: &Configured,
     sandbox: Option<&SandboxSession>,
     plan: &Plan,
 ) -> PathBuf {
-    debug_assert!(!args.plan);
+    if let Some(file) = &args.ledger {
+        return world.folder.join(file);
+    }
     let base = match sandbox {
         Some(sandbox) => sandbox.folder().to_owned(),
-        None => configured.root.as_std_path().join(".loadline"),
+        None => {
+            let folder = configured.root.as_std_path().join(".loadline");
+            // The ledger must not make the checkout dirty. A folder that cannot be written is the ledger's
+            // to complain of.
+            let _ = std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(folder.join(".gitignore"), "*\n"));
+            folder
+        }
     };
-    base.join("releases").join(&plan.version)
+    base.join("releases").join(&plan.version).join("ledger.jsonl")
 }
 
-fn open_events(world: &World, events: Option<&Path>) -> Result<Option<Box<dyn Write + Send>>, Exit> {
-    let Some(path) = events else { return Ok(None) };
+fn open_events(world: &World, args: &Args) -> Result<Option<Box<dyn Write + Send>>, Exit> {
+    let Some(path) = args.events.as_deref() else { return Ok(None) };
     if path == Path::new("-") {
         return Ok(Some(Box::new(std::io::stderr())));
     }
@@ -288,8 +297,8 @@ fn open_events(world: &World, events: Option<&Path>) -> Result<Option<Box<dyn Wr
     match OpenOptions::new().create(true).append(true).open(&path) {
         Ok(file) => Ok(Some(Box::new(file))),
         Err(error) => {
-            world.tell(&format!("error: events cannot be written to {}: {error}", path.display()));
-            Err(Exit::Usage)
+            let message = format!("events cannot be written to {}: {error}", path.display());
+            Err(usage(world, &ARGUMENT_INVALID, message, args.format))
         }
     }
 }
