@@ -58,6 +58,24 @@ pub static SANDBOX_DATA_DAMAGED: Code = Code::new(
      one and sign again. (A record that a kill left unfinished is no damage: it is cut off and reported.)",
 );
 
+/// Content of the registry is damaged.
+pub static SANDBOX_CONTENT_DAMAGED: Code = Code::new(
+    "sandbox-content-damaged",
+    "content of the sandbox's registry is damaged",
+    "A manifest or blob on disk has another digest than its name says: a disk or another program changed it. It is \
+     never served as if it were whole: a request for it gets a 500, or a connection that ends early. Garbage \
+     collection leaves the repositories alone that have such a manifest, because it cannot know what they need. \
+     Push the content again to mend it.",
+);
+
+/// There is no data folder.
+pub static SANDBOX_DATA_MISSING: Code = Code::new(
+    "sandbox-data-missing",
+    "the folder holds no sandbox data",
+    "The verb works on what a sandbox left, and the folder that was named has none. Name the folder that \
+     `loadline sandbox serve --data` was given; that of `release --sandbox` is `target/loadline-sandbox/data`.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &SANDBOX_PORT_TAKEN,
@@ -66,6 +84,8 @@ pub static CODES: &[&Code] = &[
     &SANDBOX_DATA_FORMAT,
     &SANDBOX_DATA,
     &SANDBOX_DATA_DAMAGED,
+    &SANDBOX_CONTENT_DAMAGED,
+    &SANDBOX_DATA_MISSING,
 ];
 
 impl SandboxError {
@@ -76,6 +96,7 @@ impl SandboxError {
             Self::Listen { .. } => &SANDBOX_LISTEN,
             Self::InUse { .. } | Self::Registry(RegistryError::InUse { .. }) => &SANDBOX_DATA_IN_USE,
             Self::Format { .. } => &SANDBOX_DATA_FORMAT,
+            Self::Missing { .. } => &SANDBOX_DATA_MISSING,
             Self::Registry(RegistryError::Store(_)) | Self::Data { .. } | Self::Interrupted => &SANDBOX_DATA,
             Self::Registry(_) => &SANDBOX_DATA_FORMAT,
             Self::Sigstore(error) => of_sigstore(error),

@@ -51,6 +51,15 @@ impl Data {
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
+    /// Takes a folder that some sandbox made.
+    pub(crate) fn existing(folder: &Path) -> Result<Self, SandboxError> {
+        match folder.join("format").try_exists() {
+            Ok(true) => Self::open(folder),
+            Ok(false) => Err(SandboxError::Missing { folder: folder.to_owned() }),
+            Err(source) => Err(SandboxError::Data { path: folder.to_owned(), source }),
+        }
+    }
+
     /// The folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder

@@ -22,5 +22,5 @@ pub mod sigstore;
 
 pub use codes::CODES;
 pub use request_log::RequestLog;
-pub use sandbox::{Options, Ready, Sandbox, SandboxError};
+pub use sandbox::{Options, Ready, Sandbox, SandboxError, collect};
 pub use sigstore::{GitHubRun, GitLabJob, Shape, TokenRequest};

@@ -59,6 +59,12 @@ pub enum SandboxError {
         /// What its format file says.
         found: String,
     },
+    /// There is no data where some should be.
+    #[error("{} holds no sandbox data: name the folder that `sandbox serve --data` was given", folder.display())]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The registry does not open.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -278,6 +284,25 @@ fn open(options: Options, address: SocketAddr) -> Result<Opened, SandboxError> {
         tuf,
     };
     Ok(Opened { data, registry, services, ready, log: options.log, tuf: files.tuf.router() })
+}
+
+/// Removes from the registry in a data folder what no repository needs and nothing has touched for `age`; with
+/// `dry_run` only says what that is. See [`Registry::collect`].
+///
+/// # Errors
+///
+/// No sandbox's data is there, a sandbox is using it, it is of a newer format, or the system refused a file.
+pub fn collect(
+    data: &Path,
+    clock: Clock,
+    age: std::time::Duration,
+    dry_run: bool,
+) -> Result<registry::Collected, SandboxError> {
+    let data = Data::existing(data)?;
+    let mut config = registry::Config::new(data.folder().join("registry"));
+    config.clock = clock;
+    let collected = Registry::open(config)?.collect(age, dry_run);
+    Ok(collected.map_err(RegistryError::from)?)
 }
 
 /// The host that clients on this machine reach it by.

@@ -116,7 +116,7 @@ async fn what_was_acknowledged_survives_and_the_log_does_not_fork() {
     let sandbox = Sandbox::start(Options::new(folder.path())).await.unwrap();
     let (_, note) = get(format!("{}/api/v2/checkpoint", sandbox.ready().rekor)).await;
     let (size, root) = parse(&String::from_utf8(note).unwrap());
-    let (hashes, entries) = read(&sandbox, size).await;
+    let (hashes, entries) = read(&sandbox.ready().rekor, size).await;
     assert_eq!(tree_hash(&hashes), root);
     let seen = seen.lock().unwrap();
     assert!(!seen.entries.is_empty());

@@ -12,6 +12,7 @@ mod rekor;
 mod shapes;
 mod tsa;
 mod tuf;
+mod whole;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;

@@ -176,8 +176,8 @@ async fn what_was_not_signed_is_not_logged() {
 }
 
 /// Reads all leaf hashes and entries out of the tiles, as a monitor would.
-pub(crate) async fn read(sandbox: &Sandbox, size: u64) -> (Vec<Sha256Hash>, Vec<Vec<u8>>) {
-    let base = format!("{}/api/v2/tile", sandbox.ready().rekor);
+pub(crate) async fn read(rekor: &str, size: u64) -> (Vec<Sha256Hash>, Vec<Vec<u8>>) {
+    let base = format!("{rekor}/api/v2/tile");
     let (mut hashes, mut entries) = (Vec::new(), Vec::new());
     for tile in 0..size.div_ceil(256) {
         let width = (size - tile * 256).min(256);
@@ -236,7 +236,7 @@ async fn tiles_hold_every_entry_while_many_write() {
     // Read while it is written to: every checkpoint's tree is there in the tiles.
     for _ in 0..5 {
         let (size, root) = checkpoint(&sandbox).await;
-        let (hashes, _) = read(&sandbox, size).await;
+        let (hashes, _) = read(&sandbox.ready().rekor, size).await;
         assert_eq!(tree_hash(&hashes), root);
     }
     let mut logged = Vec::new();
@@ -245,7 +245,7 @@ async fn tiles_hold_every_entry_while_many_write() {
     }
     let (size, root) = checkpoint(&sandbox).await;
     assert_eq!(size, 321, "the first entry is the log's own");
-    let (hashes, entries) = read(&sandbox, size).await;
+    let (hashes, entries) = read(&sandbox.ready().rekor, size).await;
     assert_eq!((tree_hash(&hashes), entries.len()), (root, 321));
     for (hash, entry) in hashes.iter().zip(&entries) {
         assert_eq!(*hash, hash_leaf(entry));
