@@ -2,7 +2,7 @@
 
 use loadline_core::Code;
 
-use crate::{discover, fix, rules};
+use crate::{discover, fix, ignores, levels, rules};
 
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
@@ -26,6 +26,21 @@ pub static CODES: &[&Code] = &[
     &rules::secret_in_dockerfile::SECRET,
     &rules::tool_version_drift::DRIFT,
     &rules::image_contract::CONTRACT,
+    &rules::dockerignore_open::OPEN,
+    &rules::dockerignore_open::INVALID,
+    &rules::pin_drift::DRIFT,
+    &rules::pin_drift::NOT_FOUND,
+    &rules::pin_drift::UNREADABLE,
+    &rules::action_unpinned::UNPINNED,
+    &rules::runner_unpinned::UNPINNED,
+    &rules::workflow_permissions::PERMISSIONS,
+    &rules::called_permissions::MISSING,
+    &rules::workflow_invalid::INVALID,
+    &rules::workflow_invalid::CALL,
+    &rules::workflow_invalid::UNREADABLE,
+    &ignores::MALFORMED,
+    &ignores::UNUSED,
+    &levels::UNKNOWN_RULE,
     &discover::ALONE,
     &fix::BOTH_CHANGED,
     &fix::DISCARDED,

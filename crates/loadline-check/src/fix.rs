@@ -100,6 +100,14 @@ impl Tree for Overlay<'_> {
     fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError> {
         self.tree.files()
     }
+
+    fn list(&self, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ReadError> {
+        self.tree.list(directory)
+    }
+
+    fn top(&self) -> Utf8PathBuf {
+        self.tree.top()
+    }
 }
 
 /// Plans a fix; nothing is written.

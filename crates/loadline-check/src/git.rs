@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use loadline_core::config::PathKind;
 use loadline_process::{Environment, Invocation, Output, ProcessError};
 
-use crate::tree::{MAX_FILE_BYTES, ReadError, Tree, inside};
+use crate::tree::{MAX_FILE_BYTES, ReadError, Tree, inside, right_inside, up};
 
 /// How long one question to git may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -176,6 +177,17 @@ impl Index {
     }
 }
 
+impl Index {
+    /// What a path leads to.
+    pub fn kind(&self, path: &Utf8Path) -> Option<PathKind> {
+        let full = inside(&self.folder, path)?;
+        if self.entries.contains_key(&full) {
+            return Some(PathKind::File);
+        }
+        self.entries.keys().any(|entry| entry.starts_with(&full)).then_some(PathKind::Directory)
+    }
+}
+
 impl Tree for Index {
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
         let outside = || ReadError::Outside { path: path.to_owned() };
@@ -197,5 +209,16 @@ impl Tree for Index {
     fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError> {
         let below = self.entries.keys().filter_map(|path| path.strip_prefix(&self.folder).ok());
         Ok(below.map(Utf8Path::to_owned).collect())
+    }
+
+    fn list(&self, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ReadError> {
+        let outside = || ReadError::Outside { path: directory.to_owned() };
+        let full = inside(&self.folder, directory).ok_or_else(outside)?;
+        let found = right_inside(self.entries.keys(), &full);
+        Ok(found.iter().filter_map(|path| Some(directory.join(path.file_name()?))).collect())
+    }
+
+    fn top(&self) -> Utf8PathBuf {
+        up(&self.folder)
     }
 }

@@ -9,8 +9,8 @@ use loadline_dockerfile::command::{Command, Run};
 use loadline_dockerfile::{Dockerfile, Instruction, Stage};
 
 use crate::rules::{
-    base_unpinned, build_args, dockerfile_invalid, dockerfile_unlisted, image_contract, secret_in_dockerfile,
-    tool_version_drift,
+    base_unpinned, build_args, dockerfile_invalid, dockerfile_unlisted, dockerignore_open, image_contract,
+    secret_in_dockerfile, tool_version_drift,
 };
 use crate::tree::Tree;
 
@@ -35,19 +35,25 @@ pub struct ImageSpec<'a> {
     pub target: Option<&'a str>,
     /// The names of the build arguments that are given.
     pub build_args: Vec<&'a str>,
+    /// The names of the labels that are given.
+    pub labels: Vec<&'a str>,
+    /// The build context.
+    pub context: &'a Utf8Path,
     /// What the image must be.
     pub contract: image_contract::Contract,
 }
 
 impl<'a> ImageSpec<'a> {
-    /// An image as the configuration has it, without a contract.
+    /// An image as the configuration has it.
     pub fn new(name: &'a str, image: &'a Image) -> Self {
         Self {
             name,
             dockerfile: &image.dockerfile,
             target: image.target.as_deref(),
             build_args: image.build_args.keys().map(String::as_str).collect(),
-            contract: image_contract::Contract::default(),
+            labels: image.labels.keys().map(String::as_str).collect(),
+            context: &image.context,
+            contract: image.contract.clone(),
         }
     }
 }
@@ -130,6 +136,7 @@ pub fn check_images(request: &ImagesRequest<'_>) -> Outcome {
         base_unpinned::check(image, &stages, request.pin, &mut outcome);
         build_args::check(image, &stages, &mut outcome);
         image_contract::check(image, &stages, &mut outcome);
+        dockerignore_open::check(request.tree, image, &stages, &mut outcome);
     }
     secret_in_dockerfile::check(&loaded, &mut outcome);
     tool_version_drift::check(&loaded, &mut outcome);

@@ -69,6 +69,28 @@ pub trait Tree {
     /// # Errors
     /// The tree cannot be walked.
     fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError>;
+
+    /// The files right inside a directory, sorted, ignored or not; none where there is no such directory.
+    ///
+    /// # Errors
+    /// The directory lies outside, or the system refuses.
+    fn list(&self, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ReadError>;
+
+    /// The way from the root to the repository's top: empty, `..`, `../..`.
+    fn top(&self) -> Utf8PathBuf;
+}
+
+/// The files of a list that are right inside a directory.
+pub(crate) fn right_inside<'a>(
+    files: impl Iterator<Item = &'a Utf8PathBuf>,
+    directory: &Utf8Path,
+) -> Vec<Utf8PathBuf> {
+    files.filter(|file| file.parent() == Some(directory)).cloned().collect()
+}
+
+/// As many steps up as a folder is deep.
+pub(crate) fn up(folder: &Utf8Path) -> Utf8PathBuf {
+    folder.components().map(|_| "..").collect()
 }
 
 /// A path from a folder on, both relative to the repository's top: `None` where it leaves the top.
@@ -166,6 +188,31 @@ impl Tree for WorkTree {
         found.sort();
         Ok(found)
     }
+
+    fn list(&self, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ReadError> {
+        let full = self.full(directory)?;
+        let failed = |source| ReadError::Io { path: directory.to_owned(), source };
+        let entries = match full.read_dir_utf8() {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if entry.path().is_file() {
+                found.push(directory.join(entry.file_name()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn top(&self) -> Utf8PathBuf {
+        up(&self.folder)
+    }
 }
 
 /// Files in memory: what a fix would leave behind, what a commit holds.
@@ -183,6 +230,14 @@ impl Tree for Snapshot {
 
     fn files(&self) -> Result<Vec<Utf8PathBuf>, ReadError> {
         Ok(self.files.keys().cloned().collect())
+    }
+
+    fn list(&self, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ReadError> {
+        Ok(right_inside(self.files.keys(), directory))
+    }
+
+    fn top(&self) -> Utf8PathBuf {
+        Utf8PathBuf::new()
     }
 }
 

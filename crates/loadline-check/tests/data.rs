@@ -169,7 +169,9 @@ fn rules_over_all_real_dockerfiles() {
         .collect();
     let images = files.iter().map(|file| {
         let (name, dockerfile) = (file.as_str(), file.as_path());
-        ImageSpec { name, dockerfile, target: None, build_args: Vec::new(), contract: Contract::default() }
+        let (labels, context) = (Vec::new(), Utf8Path::new("."));
+        let (build_args, contract) = (Vec::new(), Contract::default());
+        ImageSpec { name, dockerfile, target: None, build_args, labels, context, contract }
     });
     let mut counts = std::collections::BTreeMap::new();
     for image in images {

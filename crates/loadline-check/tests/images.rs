@@ -14,6 +14,8 @@ fn image<'a>(name: &'a str, dockerfile: &'a str) -> ImageSpec<'a> {
         dockerfile: Utf8Path::new(dockerfile),
         target: None,
         build_args: Vec::new(),
+        labels: Vec::new(),
+        context: Utf8Path::new("."),
         contract: Contract::default(),
     }
 }

@@ -21,6 +21,12 @@ impl<T> Document<T> {
 
 /// Findings of one examination.
 pub const FINDINGS: &str = "loadline/findings/v1";
+/// What a fix changed, and what remains wrong.
+pub const FIX: &str = "loadline/fix/v1";
+/// The shared regions of a repository.
+pub const REGIONS: &str = "loadline/regions/v1";
+/// The rules of the check.
+pub const RULES: &str = "loadline/rules/v1";
 /// The outcome of a release.
 pub const RELEASE: &str = "loadline/release/v1";
 /// What a release would do.

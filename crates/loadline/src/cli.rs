@@ -22,6 +22,7 @@ const AFTER_HELP: &str = "Exit codes: 0 pass, 1 findings, 2 wrong usage or confi
 pub(crate) enum Verb {
     Release(verbs::release::Args),
     Check(verbs::check::Args),
+    Region(verbs::region::Args),
     Verify(verbs::verify::Args),
     VerifyBundle(verbs::verify_bundle::Args),
     SignBundle(verbs::sign_bundle::Args),
@@ -34,7 +35,8 @@ impl Verb {
     pub(crate) fn run(self, world: &World) -> Exit {
         match self {
             Self::Release(args) => verbs::release::run(args, world),
-            Self::Check(args) => verbs::check::run(args, world),
+            Self::Check(args) => verbs::check::run(&args, world),
+            Self::Region(args) => verbs::region::run(&args, world),
             Self::Verify(args) => verbs::verify::run(args, world),
             Self::VerifyBundle(args) => verbs::verify_bundle::run(args, world),
             Self::SignBundle(args) => verbs::sign_bundle::run(args, world),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+pub use loadline_core::config::PinBases as Pin;
 use loadline_core::{Code, Finding, Location, Outcome, Reference};
 use loadline_dockerfile::command::Command;
 use loadline_dockerfile::expand::Lexer;
@@ -17,18 +18,6 @@ pub static UNPINNED: Code = Code::new(
      its publisher pushes again. A digest never moves: `image:tag@sha256:…` keeps the tag for people and \
      update bots. `COPY --from=IMAGE` and `RUN --mount=from=IMAGE` take content from an image just as FROM does.",
 );
-
-/// How base images must be pinned.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Pin {
-    /// Not at all.
-    Nothing,
-    /// By a tag other than `latest`, or by a digest.
-    #[default]
-    Tag,
-    /// By a digest.
-    Digest,
-}
 
 /// Looks at the bases of the stages that are built.
 pub(crate) fn check(image: &Loaded<'_>, stages: &[Stage<'_>], pin: Pin, outcome: &mut Outcome) {

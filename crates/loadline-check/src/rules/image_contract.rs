@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+pub use loadline_core::config::Contract;
 use loadline_core::{Code, Finding, Location, Outcome};
 use loadline_dockerfile::Stage;
 use loadline_dockerfile::command::{Command, Healthcheck};
@@ -20,21 +21,6 @@ pub static CONTRACT: Code = Code::new(
      runs, whether it reports its health, by which signal it stops, which labels it has. Mend the Dockerfile; \
      if the change is meant, change the contract with it, so that the change is seen in review.",
 );
-
-/// What an image must be. What is absent is not looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contract {
-    /// Exactly these ports: `3000`, `53/udp`. An empty list: none at all.
-    pub expose: Option<Vec<String>>,
-    /// As whom it runs, as USER has it.
-    pub user: Option<String>,
-    /// Whether it has a health check.
-    pub healthcheck: Option<bool>,
-    /// By which signal it stops.
-    pub stop_signal: Option<String>,
-    /// Labels that it must have.
-    pub labels: Vec<String>,
-}
 
 /// What a Dockerfile says of an image, with the lines that say it.
 #[derive(Default)]
@@ -125,7 +111,8 @@ pub(crate) fn check(image: &Loaded<'_>, stages: &[Stage<'_>], outcome: &mut Outc
             ),
         }
     }
-    for label in contract.labels.iter().filter(|label| !said.labels.contains(*label)) {
+    let given = |label: &String| image.spec.labels.contains(&label.as_str());
+    for label in contract.labels.iter().filter(|label| !said.labels.contains(*label) && !given(label)) {
         report(
             target.from.line,
             format!("`{name}` has no label `{label}`"),

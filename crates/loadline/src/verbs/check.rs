@@ -1,37 +1,31 @@
-//! `loadline check`: the rules over the repository.
+//! `loadline check`: the rules over the repository, as the room of the check has them.
 
-use camino::{Utf8Path, Utf8PathBuf};
-use loadline_check::{CheckRequest, WorkTree, check};
-use loadline_core::Verdict;
-use loadline_report::Format;
+use camino::Utf8Path;
+pub(crate) use loadline_check::cli::Args;
+use loadline_check::cli::{Answer, End, Inputs};
 
 use crate::exit::Exit;
-use crate::render::outcome::show;
-use crate::session::configure;
 use crate::world::World;
 
-/// Check that shared regions are byte-identical, and that they build the same
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The configuration.
-    #[arg(long, value_name = "FILE")]
-    config: Option<Utf8PathBuf>,
-    /// How to show what was found.
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    format: Format,
+pub(crate) fn run(args: &Args, world: &World) -> Exit {
+    answer(world, |inputs| loadline_check::cli::run(args, inputs))
 }
 
-pub(crate) fn run(args: Args, world: &World) -> Exit {
-    let configured = match configure(world, args.config.as_deref(), args.format) {
-        Ok(configured) => configured,
-        Err(exit) => return exit,
+/// Runs a verb of that room in this world, and shows what came of it.
+pub(crate) fn answer(world: &World, verb: impl FnOnce(&Inputs<'_>) -> Answer) -> Exit {
+    let Some(folder) = Utf8Path::from_path(&world.folder) else {
+        world.tell(&format!("error: the path {} is not UTF-8", world.folder.display()));
+        return Exit::Usage;
     };
-    let regions = &configured.loaded.config.shared_regions;
-    let outcome = check(&CheckRequest { tree: &WorkTree::new(configured.root.clone()), regions });
-    show(world, &outcome, args.format, "check", Utf8Path::new(&configured.root));
-    let verdict = outcome.verdict();
-    if args.format == Format::Human && verdict == Verdict::Pass {
-        world.print(&format!("pass: {} shared regions are the same everywhere", regions.len()));
+    let answer = verb(&Inputs { environment: &world.environment, folder, colour: world.colour_err() });
+    if !answer.out.is_empty() {
+        world.print(&answer.out);
     }
-    verdict.into()
+    if !answer.err.is_empty() {
+        world.tell(&answer.err);
+    }
+    match answer.end {
+        End::Verdict(verdict) => verdict.into(),
+        End::Usage => Exit::Usage,
+    }
 }

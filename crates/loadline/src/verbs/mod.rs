@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod region;
 pub(crate) mod release;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
