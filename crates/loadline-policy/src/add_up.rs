@@ -74,10 +74,13 @@ pub fn add_up<'a>(
             }
             Judged::Proven { proof, findings } => match relation(proof, demand, index_evidence) {
                 Relation::Unrelated => {}
-                Relation::IndexOnly => index_only = true,
-                Relation::Speaks if findings.iter().any(|finding| finding.severity == Severity::Error) => {
+                // Evidence that would not do for the index either is told for what is wrong with it.
+                Relation::Speaks | Relation::IndexOnly
+                    if findings.iter().any(|finding| finding.severity == Severity::Error) =>
+                {
                     beside.extend(findings.iter().map(|finding| from(candidate, finding.clone())));
                 }
+                Relation::IndexOnly => index_only = true,
                 Relation::Speaks => proven.push(Proven {
                     source: candidate.source.clone(),
                     proof: Arc::clone(proof),
@@ -93,7 +96,8 @@ pub fn add_up<'a>(
     };
     let findings = match verdict {
         Verdict::Fail => {
-            beside.push(missing(demand, index_only, beside.is_empty()));
+            // What is wrong with the platform's own evidence says more than that its index has some.
+            beside.push(missing(demand, index_only && beside.is_empty(), beside.is_empty()));
             beside
         }
         // Bad evidence beside a pass or an open question is told and decides nothing.
