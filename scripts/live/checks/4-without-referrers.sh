@@ -21,7 +21,7 @@ copied_evidence() {
     equal "referrers of $digest" "$(referrers --distribution-spec v1.1-referrers-tag "$(plain)@$digest")" "$(three)"
   done
 }
-check oras-copies-evidence copied copied_evidence
+check oras-copies-evidence "copied curl" copied_evidence
 
 verifies_copy() { verified "$(plain)"; }
 check loadline-verifies-by-fallback-tags copied verifies_copy

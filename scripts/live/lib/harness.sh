@@ -115,7 +115,8 @@ within() {
   : > "$work/jobs/$job"; : > "$work/jobs/$watch"
   wait "$job"
   code=$?
-  kill -- "-$watch" 2> /dev/null
+  # Again and again: a signal that meets a shell between fork and exec is lost.
+  while kill -TERM -- "-$watch" 2> /dev/null; do sleep 0.01; done
   wait "$watch" 2> /dev/null
   rm -f "$work/jobs/$job" "$work/jobs/$watch"
   [ ! -e "$work/late.$job" ] || code=124
@@ -172,6 +173,7 @@ end() {
   rm -f "$work/pids/$1"
 }
 gone() { ! alive "$1"; }
+group_gone() { ! kill -TERM -- "-$1" 2> /dev/null; }
 
 # on_mount PATH: is unmounted at the end. undo COMMAND: a shell line for the end.
 on_mount() { echo "$1" > "$work/mounts/$(milliseconds).$RANDOM"; }
@@ -181,7 +183,10 @@ undo() { echo "$*" > "$work/undo/$(milliseconds).$RANDOM"; }
 cleanup() {
   local entry
   [ -n "$work" ] || return 0
-  for entry in "$work"/jobs/*; do [ -e "$entry" ] && kill -TERM -- "-${entry##*/}" 2> /dev/null; done
+  for entry in "$work"/jobs/*; do
+    [ -e "$entry" ] || continue
+    eventually 5 group_gone "${entry##*/}" || kill -KILL -- "-${entry##*/}" 2> /dev/null
+  done
   while read -r entry; do end "${entry##*/}"; done < <(ls -t "$work/pids")
   for entry in "$work"/undo/*; do [ -e "$entry" ] && sh "$entry"; done
   for entry in "$work"/mounts/*; do [ -e "$entry" ] && umount "$(cat "$entry")" 2> /dev/null; done

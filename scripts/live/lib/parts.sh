@@ -66,6 +66,8 @@ make_jq() {
   chmod 755 "$parts/bin/jq"
 }
 
+provide_curl() { command -v curl > /dev/null || unavailable "needs curl"; }
+
 provide_engine_programs() {
   debian
   part engine 'dockerd --version && docker --version && containerd --version && runc --version && docker-buildx version' make_engine
