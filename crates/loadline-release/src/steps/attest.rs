@@ -12,6 +12,7 @@ use crate::event::Step;
 use crate::plan::PlannedImage;
 use crate::release::{Index, Progress, Release};
 use crate::statement::Settled;
+use crate::steps::build::source_date_epoch;
 
 /// How many statements are signed at once: enough to hide the round trips, few enough for public services.
 const PARALLEL: usize = 4;
@@ -80,7 +81,7 @@ fn provenance_of(
                 })
                 .collect(),
             builder: image.builder.name(),
-            source_date_epoch: plan.source_date_epoch,
+            source_date_epoch: source_date_epoch(plan, image),
             workflow: release.workflow,
             builder_id: release.builder_id,
             started_on: &release.began_at(),

@@ -139,8 +139,13 @@ async fn layers(release: &Release<'_>, image: &PlannedImage, leg: &Leg) -> Resul
         let path: PathBuf = match blob_file(from, &layer.digest) {
             Some(path) => path,
             None => {
-                let path = release.scratch.join("fetched").join(layer.digest.hex());
-                from.blob_to_file(layer, &path).await?;
+                let folder = release.scratch.join("fetched");
+                let path = folder.join(layer.digest.hex());
+                // A file that is there is whole: legs of an image have layers in common, reruns all of them.
+                if !path.is_file() {
+                    std::fs::create_dir_all(&folder).map_err(|error| wrong(&leg.name(), &error))?;
+                    from.blob_to_file(layer, &path).await?;
+                }
                 path
             }
         };
