@@ -7,6 +7,7 @@ mod cli;
 pub mod codes;
 mod exit;
 mod files;
+mod manifests;
 mod render;
 mod session;
 mod setup;

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
+use futures_util::stream::{self, StreamExt};
 use loadline_core::document::{self, Document};
 use loadline_core::{Failure, Outcome, Platform, Reference, Verdict};
 use loadline_evidence::{Consumer, IMAGE_UNREADABLE, Limits, Verification, demanded, verify_image};
@@ -12,18 +13,28 @@ use loadline_report::Format;
 use loadline_sigstore::Verifier;
 
 use crate::exit::Exit;
+use crate::manifests::{self, Manifest};
 use crate::render::outcome::{fail, show};
 use crate::render::verification::{VerificationDocument, tree};
 use crate::session::{configure, wait};
 use crate::trust;
 use crate::world::World;
 
+/// How many images are verified at once.
+const PARALLEL: usize = 8;
+
 /// Verify images from the registry: every platform, every demanded predicate
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The images, by tag or digest.
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required_unless_present = "file", value_name = "REF")]
     references: Vec<Reference>,
+    /// All images that a file names: compose, Kubernetes, kustomize, workflow or Dockerfile; or a folder of such.
+    #[arg(long, short, value_name = "FILE")]
+    file: Vec<Utf8PathBuf>,
+    /// Write the digests of what passes into the files, and change nothing else there.
+    #[arg(long, requires = "file")]
+    pin: bool,
     /// The configuration whose `[verify]` says what is demanded.
     #[arg(long, value_name = "FILE")]
     config: Option<Utf8PathBuf>,
@@ -67,11 +78,27 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
         Err(failure) => return fail(world, failure, args.format),
     };
     let verifier = Verifier::new(roots);
-    let work = verify(&args, world, &policy, &predicate_types, &verifier);
-    match wait(world, work) {
-        Ok(verified) => finish(&args, world, &verified),
-        Err(exit) => exit,
+    let mut outcome = Outcome::new();
+    let mut manifests = manifests::read(world, &args.file, &mut outcome);
+    let mut references: Vec<&Reference> = Vec::new();
+    for reference in args.references.iter().chain(manifests.iter().flat_map(Manifest::references)) {
+        if !references.contains(&reference) {
+            references.push(reference);
+        }
     }
+    let work = verify(&args, world, &references, &policy, &predicate_types, &verifier);
+    let verified = match wait(world, work) {
+        Ok(verified) => verified,
+        Err(exit) => return exit,
+    };
+    for one in &verified {
+        outcome.merge(one.outcome());
+    }
+    let pinned = manifests::judge(world, &mut manifests, &verified, args.pin, &mut outcome);
+    for (path, count) in pinned {
+        world.tell(&format!("pinned {count} in {path}"));
+    }
+    finish(&args, world, &outcome, &verified)
 }
 
 /// One reference and what came of it.
@@ -92,6 +119,7 @@ impl Verified {
 async fn verify(
     args: &Args,
     world: &World,
+    references: &[&Reference],
     policy: &Policy,
     predicate_types: &[String],
     verifier: &Verifier,
@@ -109,16 +137,18 @@ async fn verify(
         now: world.clock.now(),
         limits: Limits::default(),
     };
-    let mut verified = Vec::new();
-    for reference in &args.references {
-        let repository = Repository::at(&client, reference.repository.clone());
-        let verification = match pin(&repository, reference).await {
-            Ok(digest) => Ok(verify_image(&repository, &digest, &consumer).await),
-            Err(failure) => Err(failure),
-        };
-        verified.push(Verified { reference: reference.clone(), verification });
-    }
-    verified
+    let all = references.iter().map(|&reference| {
+        let (client, consumer) = (&client, &consumer);
+        async move {
+            let repository = Repository::at(client, reference.repository.clone());
+            let verification = match pin(&repository, reference).await {
+                Ok(digest) => Ok(verify_image(&repository, &digest, consumer).await),
+                Err(failure) => Err(failure),
+            };
+            Verified { reference: reference.clone(), verification }
+        }
+    });
+    stream::iter(all).buffered(PARALLEL).collect().await
 }
 
 /// The digest that a reference names; a tag is read once, and never again.
@@ -134,22 +164,19 @@ async fn pin(repository: &Repository, reference: &Reference) -> Result<loadline_
     }
 }
 
-fn finish(args: &Args, world: &World, verified: &[Verified]) -> Exit {
-    let mut outcome = Outcome::new();
-    for one in verified {
-        outcome.merge(one.outcome());
-    }
+fn finish(args: &Args, world: &World, outcome: &Outcome, verified: &[Verified]) -> Exit {
+    let folder = Utf8Path::from_path(&world.folder).unwrap_or(Utf8Path::new("."));
     let verdict = outcome.verdict();
     match args.format {
         Format::Json => {
-            let body = VerificationDocument::new(&outcome, verified);
+            let body = VerificationDocument::new(outcome, verified);
             match serde_json::to_string_pretty(&Document::new(document::VERIFICATION, body)) {
                 Ok(text) => world.print(&text),
                 Err(error) => world.tell(&format!("error: the document cannot be written: {error}")),
             }
         }
         Format::Human => {
-            show(world, &outcome, args.format, "verify", camino::Utf8Path::new("."));
+            show(world, outcome, args.format, "verify", folder);
             for one in verified {
                 let Ok(verification) = &one.verification else { continue };
                 if !args.quiet {
@@ -160,7 +187,7 @@ fn finish(args: &Args, world: &World, verified: &[Verified]) -> Exit {
                 }
             }
         }
-        _ => show(world, &outcome, args.format, "verify", camino::Utf8Path::new(".")),
+        _ => show(world, outcome, args.format, "verify", folder),
     }
     verdict.into()
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::proof::{Content, Proof, Signer};
-use loadline_core::{Algorithm, Digest, Failure, Finding, Hasher, Location, Outcome, Verdict};
-use loadline_policy::{IdentityRule, JudgeContext, Policy, judge};
+use loadline_core::{Algorithm, Digest, Failure, Finding, Hasher, Location, Outcome, Severity, Verdict};
+use loadline_policy::{
+    IdentityRule, JudgeContext, PROVENANCE_CONTRADICTS_CERTIFICATE, PROVENANCE_MALFORMED, Policy, judge,
+};
 use loadline_report::Format;
 use loadline_sigstore::{BUNDLE_LIMIT, Expected, KeyTrust, PublicKey, Verifier};
 
@@ -84,9 +86,8 @@ fn examine(args: &Args, world: &World) -> Result<Examined, Failure> {
     let (proof, identity) = match (&args.key, &args.certificate_identity, &args.certificate_oidc_issuer) {
         (Some(file), _, _) => {
             let pem = files::read(world, file, KEY_LIMIT)?;
-            let key = PublicKey::from_pem(&String::from_utf8_lossy(&pem)).map_err(|error| {
-                Failure::new(&INPUT_UNREADABLE, format!("{}: {error}", file.display()))
-            })?;
+            let key = PublicKey::from_pem(&String::from_utf8_lossy(&pem))
+                .map_err(|error| Failure::new(&INPUT_UNREADABLE, format!("{}: {error}", file.display())))?;
             let rule = IdentityRule::key(key.spki_sha256());
             (verifier.verify_with_key(&bundle, expected, &key, KeyTrust::Logged), rule)
         }
@@ -101,8 +102,18 @@ fn examine(args: &Args, world: &World) -> Result<Examined, Failure> {
     };
     let policy = Policy::builder().identity(identity).build();
     let context = JudgeContext::new(proven_digest(&proof, &artifact), world.clock.now());
-    let findings = judge(&policy, &proof, &context);
+    let findings = judge(&policy, &proof, &context).into_iter().map(content_is_not_asked).collect();
     Ok(Ok((proof, findings)))
+}
+
+/// Who signed which artifact is the question here, not whether what was said of it is true: `verify` asks that.
+fn content_is_not_asked(finding: Finding) -> Finding {
+    let about_content = [&PROVENANCE_CONTRADICTS_CERTIFICATE, &PROVENANCE_MALFORMED];
+    if !about_content.iter().any(|code| code.name == finding.code.name) {
+        return finding;
+    }
+    let finding = Finding { severity: Severity::Warning, ..finding };
+    finding.help("the signature is good; `loadline verify` refuses evidence that says this")
 }
 
 /// The digest of the artifact that the bundle names: statements may name it by its SHA-512 alone.

@@ -236,6 +236,19 @@ impl Project {
     }
 }
 
+/// Runs the program in any folder.
+pub fn run_in(folder: &Path, args: &[&str]) -> Run {
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("loadline"))
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", folder)
+        .args(args)
+        .output()
+        .unwrap();
+    run_of(&output)
+}
+
 pub fn run_of(output: &Output) -> Run {
     Run {
         code: output.status.code(),
