@@ -8,6 +8,7 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 
 use crate::exit::Exit;
 use crate::render::verification::VerificationDocument;
+use crate::verbs::sandbox::gc::{GcDocument, SANDBOX_GC};
 use crate::world::World;
 
 /// Print the JSON Schema of the configuration or of a document
@@ -39,6 +40,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("findings", body::<OutcomeDocument>(loadline_core::document::FINDINGS)),
         ("plan", body::<Plan>(loadline_core::document::PLAN)),
         ("release", body::<ReleaseDocument>(loadline_core::document::RELEASE)),
+        ("sandbox-gc", body::<GcDocument>(SANDBOX_GC)),
         ("verification", body::<VerificationDocument>(loadline_core::document::VERIFICATION)),
     ]
 }

@@ -16,21 +16,9 @@ use crate::render::outcome::fail;
 use crate::session::wait;
 use crate::world::World;
 
-/// Run the embedded registry and private Sigstore for other programs
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    verb: SandboxVerb,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum SandboxVerb {
-    Serve(Serve),
-}
-
 /// Serve until SIGTERM or Ctrl-C; one JSON line says when and where it is ready
 #[derive(Debug, clap::Args)]
-struct Serve {
+pub(super) struct Args {
     /// Where keys, logs and images are kept.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -57,8 +45,7 @@ struct Serve {
     quiet: bool,
 }
 
-pub(crate) fn run(args: Args, world: &World) -> Exit {
-    let SandboxVerb::Serve(args) = args.verb;
+pub(super) fn run(args: Args, world: &World) -> Exit {
     let auth = match args.auth.as_deref().map(|auth| auth.split_once(':')) {
         None => None,
         Some(Some((user, password))) if !user.is_empty() => Some((user.to_owned(), Secret::new(password))),
@@ -89,7 +76,7 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     }
 }
 
-async fn serve(mut options: Options, args: &Serve, world: &World) -> Exit {
+async fn serve(mut options: Options, args: &Args, world: &World) -> Exit {
     if !args.quiet {
         let lines = Arc::new(std::sync::Mutex::new(std::io::stderr()));
         options.log = Some(RequestLog::new(move |line| {
@@ -111,7 +98,7 @@ async fn serve(mut options: Options, args: &Serve, world: &World) -> Exit {
     };
     let sandbox = match Sandbox::start(options).await {
         Ok(sandbox) => sandbox,
-        Err(error) => return failed(error.to_string()),
+        Err(error) => return fail(world, Failure::from(&error), Format::Human),
     };
     for cut in sandbox.repaired() {
         world.tell(&format!(
