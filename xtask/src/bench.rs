@@ -23,9 +23,9 @@ pub(crate) fn all(root: &Utf8Path) -> Result<Vec<String>, String> {
     let mut lines = Vec::new();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    cargo(root, &["build", "--release", "--package", "loadline", "--locked"]).map_err(|e| e.to_string())?;
+    lines.extend(crate::pipeline::measure(root, &root.join("target/release/loadline"))?);
     if found("hyperfine") {
-        cargo(root, &["build", "--release", "--package", "loadline", "--locked"])
-            .map_err(|e| e.to_string())?;
         for comparison in comparisons(root) {
             lines.extend(compare(root, &comparison, &found)?);
         }

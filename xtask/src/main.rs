@@ -11,6 +11,7 @@ mod codes;
 mod data;
 mod fixture_reports;
 mod hello;
+mod pipeline;
 mod release;
 mod tidy;
 

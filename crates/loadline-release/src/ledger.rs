@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use loadline_core::document::{self, Document};
 use loadline_core::{Clock, Digest};
 use rustix::fs::{FlockOperation, flock};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,8 +69,8 @@ pub enum LedgerError {
     },
 }
 
-/// One line of the ledger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What one line of the ledger records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 pub enum Record {
     /// The release began.
@@ -77,6 +78,7 @@ pub enum Record {
         /// The version.
         version: String,
         /// The digest of the plan: the same version with another plan is another release.
+        #[schemars(with = "String")]
         plan: Digest,
         /// The commit.
         commit: String,
@@ -108,16 +110,21 @@ pub enum Record {
     /// All tags are written.
     Completed {
         /// The digest of the plan.
+        #[schemars(with = "String")]
         plan: Digest,
     },
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    seq: u64,
-    at: String,
+/// One line of the ledger: the body of `loadline/ledger/v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Line {
+    /// The record's number, from 0, without gaps.
+    pub seq: u64,
+    /// When it was written, RFC 3339.
+    pub at: String,
+    /// What it records.
     #[serde(flatten)]
-    record: Record,
+    pub record: Record,
 }
 
 #[derive(Debug, Default)]
