@@ -69,14 +69,6 @@ pub static LEDGER_UNUSABLE: Code = Code::new(
      file and what is wrong with it.",
 );
 
-/// A builder that is not there yet.
-pub static BUILDER_UNKNOWN: Code = Code::new(
-    "builder-unknown",
-    "an image asks for a builder that this version does not have",
-    "Images are built by `assemble`, the daemonless builder for Dockerfiles without RUN. Other builders come \
-     with later versions.",
-);
-
 /// A layer could not be read for its bill of materials.
 pub static SBOM_FAILED: Code = Code::new(
     "sbom-failed",
@@ -119,7 +111,6 @@ pub static CODES: &[&Code] = &[
     &SIGNING_INTERRUPTED,
     &LEDGER_TORN,
     &LEDGER_UNUSABLE,
-    &BUILDER_UNKNOWN,
     &SBOM_FAILED,
     &SIGNING_FAILED,
     &ROOT_NOT_UTF8,

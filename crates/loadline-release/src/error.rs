@@ -31,16 +31,6 @@ pub enum ReleaseError {
         /// Why.
         source: Box<BuildError>,
     },
-    /// A builder that this version does not have.
-    #[error(
-        "image `{image}` asks for the builder `{builder}`, which this version does not have yet: use `builder = \"assemble\"`"
-    )]
-    Builder {
-        /// The image.
-        image: String,
-        /// The builder.
-        builder: &'static str,
-    },
     /// A bundle could not be attached.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -99,9 +89,6 @@ impl From<ReleaseError> for Ended {
                     failure
                 }
             },
-            ReleaseError::Builder { .. } => {
-                return Self::Usage(vec![Finding::error(&codes::BUILDER_UNKNOWN, message)]);
-            }
             ReleaseError::Registry(source) | ReleaseError::Attach(AttachError::Registry(source)) => {
                 Failure::from(&source)
             }

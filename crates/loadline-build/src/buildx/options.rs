@@ -62,7 +62,9 @@ impl fmt::Debug for Options {
 
 /// Who hears of a build's progress. It is called from the thread that reads: it must not block for long.
 #[derive(Clone, Default)]
-pub struct Listener(Option<Arc<dyn Fn(&Progress) + Send + Sync>>);
+pub struct Listener(Option<Arc<Hear>>);
+
+type Hear = dyn Fn(&Progress) + Send + Sync;
 
 impl Listener {
     /// Calls this for everything that is heard.

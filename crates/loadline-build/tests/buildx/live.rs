@@ -2,6 +2,8 @@
 //! can push there and builds for linux/amd64 and linux/arm64, and `LOADLINE_LIVE_BASE=REFERENCE` an image with a
 //! shell for both.
 
+#![allow(clippy::print_stdout, reason = "what was measured is shown")]
+
 use std::time::Instant;
 
 use loadline_build::BuildRequest;

@@ -25,7 +25,7 @@ fn a_leg_keeps_its_attestation() {
     let built = run(fake.builder().build(&request, &fake.destination())).unwrap();
     assert_eq!(built.builder, "buildx");
     assert_eq!(built.manifest, leg.manifest.clone().with_platform(&arm64()));
-    assert_eq!(built.attestations, [leg.attestation.clone()]);
+    assert_eq!(built.attestations, std::slice::from_ref(&leg.attestation));
     assert_eq!(built.diff_ids, [Digest::of("a layer")]);
     assert_eq!(built.inputs.dockerfile, Digest::of("FROM scratch\n"));
     assert_eq!(built.inputs.context, None);
