@@ -155,8 +155,8 @@ pub(crate) fn read(text: &str) -> Named {
     if text.contains("{{") {
         return Named::Unresolved(format!("`{text}` holds a template"));
     }
-    match text.parse() {
+    match text.parse::<Reference>() {
         Ok(reference) => Named::Image(reference),
-        Err(error) => Named::Invalid(loadline_core::reference::ReferenceError::to_string(&error)),
+        Err(error) => Named::Invalid(error.to_string()),
     }
 }

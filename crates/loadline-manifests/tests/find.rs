@@ -325,6 +325,22 @@ fn what_is_not_known_or_not_yaml_is_said() {
 }
 
 #[test]
+fn marks_letters_and_brackets_of_all_sorts_do_not_shift_the_places() {
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: ünïcödé}\nspec: {containers: [{image: acme/a:1}]}\n";
+    let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\",\n\t\"spec\": {\"containers\": [{\"image\": \"acme/a:1\"}]}}\n";
+    for text in [
+        format!("\u{feff}{pod}"),
+        pod.replace('\n', "\r\n"),
+        json.to_owned(),
+        format!("--- # 🦀\n{pod}...\n"),
+    ] {
+        let wanted = expected(&text.replace("acme/a:1", "<acme/a:1>"), &["acme/a:1"]);
+        assert_eq!(pin_all("a.json", &text).unwrap(), wanted, "{text:?}");
+    }
+}
+
+#[test]
 fn a_key_that_stands_twice_hides_nothing() {
     let text = "services:\n  a:\n    image: acme/one:1\n    image: acme/two:1\n";
     assert_eq!(found("compose.yml", text), said(&[(3, "acme/one:1", "image"), (4, "acme/two:1", "image")]));

@@ -90,3 +90,19 @@ async fn large_bundles_are_fetched_up_to_a_sum() {
     stage.attach(&bundle, SBOM, &stage.children[0]).await;
     stage.verify_for(&[SBOM]).await.passes();
 }
+
+#[tokio::test]
+async fn what_can_be_asked_at_once_is_asked_at_once() {
+    // Twelve requests, four of them behind one another: the index, referrers, manifests, bundles.
+    let faults = &["GET /v2/acme:delay=300ms;after=1"];
+    let stage = Stage::bare(Setting { faults, ..Setting::default() }).await;
+    stage.attest().await;
+    let began = Instant::now();
+    let seen = stage.verify().await;
+    let took = began.elapsed();
+    seen.passes();
+    assert_eq!(seen.requests, 12);
+    assert!(took > Duration::from_millis(4 * 300), "{took:?}");
+    assert!(took < Duration::from_millis(8 * 300), "{took:?}");
+    println!("four round trips of 300 ms in {took:?}");
+}
