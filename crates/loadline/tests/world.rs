@@ -158,6 +158,23 @@ fn a_registry_that_fails_leaves_nothing_tagged_and_a_rerun_goes_on() {
 }
 
 #[test]
+fn a_promotion_that_is_cut_off_tells_which_tags_are_written() {
+    // Tags are written in one order: the last of four fails, again and again.
+    let faults = Faults::parse(["PUT manifests/latest:503"], 1).unwrap();
+    let mut world = World::new(|options| options.faults = faults);
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(3), "{}\n{}", run.stdout, run.stderr);
+    let document = run.json();
+    assert_eq!(document["effects"]["tags_moved"], 3);
+    assert_eq!(images(&document)["server"].1, ["1.0.0-server", "1.0.0"]);
+    assert_eq!(released(&world), ["1.0.0", "1.0.0-server", "1.0.0-worker"]);
+    world.again(|_| {});
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.json()["effects"]["tags_moved"], 1);
+}
+
+#[test]
 fn a_registry_that_is_down_is_named() {
     let mut world = World::new(|_| {});
     let registry = world.sandbox().ready().registry.clone();

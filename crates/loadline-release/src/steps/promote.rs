@@ -25,19 +25,19 @@ struct Tag<'a> {
 
 /// Decides about every tag, and writes all of them or none.
 pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Result<Outcome, ReleaseError> {
-    let tags = tags(release, progress);
+    // What is written is told even when the next tag fails, so the report grows with each of them.
+    let indexes = progress.indexes.clone();
+    let tags = tags(release, &indexes);
     release.parts(Step::Promote, tags.len());
     let mut outcome = Outcome::new();
     let mut writes = Vec::new();
-    let mut written = Vec::new();
-    let mut moved = 0;
     for tag in &tags {
         let present = present(tag).await?;
         let digest = &tag.index.descriptor.digest;
         match decide(&tag.reference, tag.kind, digest, &release.plan.parsed_version, present.as_ref()) {
             Decision::Write { previous } => writes.push((tag, previous)),
             Decision::Keep => {
-                written.push(tag.written());
+                progress.tags.push(tag.written());
                 release.part(Step::Promote, &tag.reference, true);
             }
             Decision::Leave(finding) => outcome.findings.push(finding),
@@ -57,14 +57,12 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         release.ledger.intent(&key)?;
         let bytes = Bytes::from(tag.index.bytes.clone());
         tag.repository.tag(&tag.tag, &tag.index.descriptor.media_type, bytes).await?;
+        progress.tags.push(tag.written());
+        progress.moved += 1;
         release.ledger.done(&key, &serde_json::json!({"digest": digest, "previous": previous}))?;
         release.part(Step::Promote, &tag.reference, false);
         release.listener.hear(&Event::TagWritten { reference: tag.reference.clone(), digest, previous });
-        written.push(tag.written());
-        moved += 1;
     }
-    progress.tags = written;
-    progress.moved = moved;
     if !release.ledger.completed() {
         release.ledger.write(Record::Completed { plan: release.plan.digest() })?;
     }
@@ -78,10 +76,10 @@ impl Tag<'_> {
 }
 
 /// Every tag of the set, version tags of all images and repositories before any moving tag.
-fn tags<'a>(release: &Release<'_>, progress: &'a Progress) -> Vec<Tag<'a>> {
+fn tags<'a>(release: &Release<'_>, indexes: &'a [Index]) -> Vec<Tag<'a>> {
     let mut version = Vec::new();
     let mut moving = Vec::new();
-    for index in &progress.indexes {
+    for index in indexes {
         let Some(image) = release.plan.images.iter().find(|image| image.name == index.image) else {
             continue;
         };
