@@ -85,10 +85,11 @@ pub static OUTPUT_UNWRITABLE: Code = Code::new(
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &CHECKOUT_UNKNOWN,
+    &VERSION_INVALID,
+    &ARGUMENT_INVALID,
+    &POLICY_INVALID,
     &SIGNER_UNKNOWN,
     &SANDBOX_FAILED,
     &TRUST_ROOT_UNREADABLE,
     &HTTP_UNAVAILABLE,
-    &INPUT_UNREADABLE,
-    &OUTPUT_UNWRITABLE,
 ];
