@@ -1,5 +1,7 @@
 //! The real program over real bundles of others, with their known truths.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::path::{Path, PathBuf};
