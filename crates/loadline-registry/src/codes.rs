@@ -84,8 +84,17 @@ pub static FILE: Code = Code::new(
     "The message names the file and what the system said.",
 );
 
+/// The registry has no room left.
+pub static STORAGE_FULL: Code = Code::new(
+    "registry-storage-full",
+    "the registry has no room left",
+    "The registry answered 507, Insufficient Storage. What was sent before is there and is not sent again; make \
+     room and run again.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
+    &STORAGE_FULL,
     &NOT_FOUND,
     &UNAUTHORISED,
     &DENIED,

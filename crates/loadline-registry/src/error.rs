@@ -249,6 +249,9 @@ impl From<&RegistryError> for Failure {
             RegistryErrorKind::Connection { .. } => {
                 (&codes::UNREACHABLE, "check that the registry runs and can be reached")
             }
+            RegistryErrorKind::Protocol { status: Some(507), .. } => {
+                (&codes::STORAGE_FULL, "make room at the registry, then run again")
+            }
             RegistryErrorKind::Protocol { .. } | RegistryErrorKind::Malformed { .. } => {
                 (&codes::PROTOCOL, "look at the registry's own log")
             }
