@@ -141,5 +141,5 @@ fn line(proof: &Proof) -> String {
     let time = proof.times.iter().map(|time| time.at).min();
     let time = time.map(|time| format!(", {time}")).unwrap_or_default();
     let log = proof.log.as_ref().map(|log| format!(", log entry {}", log.log_index)).unwrap_or_default();
-    format!("pass signed by {signer}{time}{log}, believed: {}", proof.instance)
+    format!("signed by {signer}{time}{log}, believed: {}", proof.instance)
 }
