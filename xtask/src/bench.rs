@@ -60,12 +60,20 @@ fn comparisons(root: &Utf8Path) -> Vec<Comparison> {
         Comparison {
             name: "check of a shared region",
             ours: format!("{program} check --config {config}"),
-            peers: vec![(
-                "bash",
-                format!(
-                    "bash -c \"diff <({region} {fixture}/Dockerfile.orchestrator) <({region} {fixture}/Dockerfile.daemon)\""
+            peers: vec![
+                (
+                    "bash",
+                    format!(
+                        "bash -c \"diff <({region} {fixture}/Dockerfile.orchestrator) <({region} {fixture}/Dockerfile.daemon)\""
+                    ),
                 ),
-            )],
+                (
+                    "node",
+                    format!(
+                        "node {root}/xtask/peers/drift.mjs {fixture}/Dockerfile.orchestrator {fixture}/Dockerfile.daemon"
+                    ),
+                ),
+            ],
         },
     ]
 }

@@ -252,3 +252,30 @@ fn regions_are_shown_and_marked() {
         Some(2)
     );
 }
+
+#[test]
+fn a_plain_git_hook_refuses_drift_and_takes_what_is_mended() {
+    let project = Project::new();
+    let hook = project.path().join(".git/hooks/pre-commit");
+    let program = assert_cmd::cargo::cargo_bin!("loadline");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, format!("#!/bin/sh\nexec {} check --staged\n", program.display())).unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let commit = || {
+        let mut git = assert_cmd::Command::new("git");
+        git.current_dir(project.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        git.env("HOME", project.path()).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        // `-a` makes git use an index of its own while the hook runs.
+        let args =
+            ["-c", "user.name=n", "-c", "user.email=e@example.com", "commit", "-q", "-a", "-m", "Change"];
+        git.args(args).output().unwrap()
+    };
+    project.edit("Dockerfile.server", "ENV PATH=/usr/bin\n", "ENV PATH=/bin\n");
+    let refused = commit();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("shared-region-drift"));
+    assert_eq!(project.run(&["check", "--fix"]).code, Some(0));
+    let taken = commit();
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+    project.git(&["diff", "--exit-code", "HEAD"]);
+}
