@@ -115,3 +115,69 @@ fn dockers_own_instance_is_refused_a_push_but_writes_a_layout() {
     assert!(run(destination.resolve(&built.manifest.digest.to_string())).unwrap().is_some());
     assert_eq!(built.attestations.len(), 1);
 }
+
+/// One line for each entry of each layer, the base's left out: what is in the image, without times.
+fn entries(built: &loadline_build::Built, layout: &std::path::Path) -> Vec<Vec<String>> {
+    let layers = built.layers.iter().skip(1);
+    let of_layer = |layer: &loadline_registry::Descriptor| {
+        let path = loadline_registry::Layout::new(layout).blob_path(&layer.digest);
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()));
+        let of_entry = |entry: std::io::Result<tar::Entry<'_, _>>| {
+            let entry: tar::Entry<'_, flate2::read::GzDecoder<std::fs::File>> = entry.unwrap();
+            let header = entry.header();
+            let path = entry.path().unwrap().to_string_lossy().trim_end_matches('/').to_owned();
+            let (uid, gid) = (header.uid().unwrap(), header.gid().unwrap());
+            let mode = header.mode().unwrap() & 0o7777;
+            format!("{path} {:?} {mode:o} {uid}:{gid} {}", header.entry_type(), entry.size())
+        };
+        let mut lines: Vec<String> = archive.entries().unwrap().map(of_entry).collect();
+        lines.sort();
+        lines
+    };
+    layers.map(of_layer).collect()
+}
+
+#[test]
+#[ignore = "needs docker: LOADLINE_LIVE_REGISTRY, LOADLINE_LIVE_BUILDER, LOADLINE_LIVE_BASE"]
+fn both_builders_make_the_same_image_of_a_dockerfile_without_run() {
+    let (mut builder, folder) = builder(Some("default".into()));
+    let mut options = Options::new(folder.path());
+    options.instance = Some("default".into());
+    builder = builder.with(options);
+    let dockerfile = "ARG BASE\nFROM ${BASE} AS files\nCOPY --chmod=0750 tool /opt/tool\n\
+        FROM ${BASE}\nARG WHO\nENV WHO=${WHO} PATH=/opt:$PATH\nWORKDIR /srv/app\nCOPY --from=files /opt /opt\n\
+        COPY --chown=10:20 docs/ ./docs/\nLABEL a=b\nEXPOSE 80 53/udp\nUSER 10:20\nVOLUME /data\nSTOPSIGNAL SIGINT\n\
+        HEALTHCHECK --interval=3s CMD [\"tool\"]\nENTRYPOINT [\"tool\"]\nCMD [\"serve\"]\n";
+    std::fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+    std::fs::write(folder.path().join("tool"), "#!/bin/sh\n").unwrap();
+    std::fs::create_dir_all(folder.path().join("docs/more")).unwrap();
+    std::fs::write(folder.path().join("docs/more/one"), "one").unwrap();
+    let request = request(&folder, "linux/arm64");
+    let client = Client::new(Http::new(HttpOptions::default()), loadline_registry::Options::default());
+    let layouts = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [one, two] = [0, 1].map(|n: usize| Repository::layout(layouts[n].path()));
+    let by_docker = run(builder.build(&request, &one)).unwrap();
+    let assembler = loadline_build::Assembler::new(&client, None).unwrap();
+    let by_us = run(assembler.assemble(&request, &two)).unwrap();
+    let [theirs, ours] = [(&by_docker, &one), (&by_us, &two)].map(|(built, layout)| {
+        let bytes = run(layout.blob(&built.config, 1 << 20)).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()
+    });
+    for member in ["config", "architecture", "os", "variant", "created"] {
+        assert_eq!(theirs.get(member), ours.get(member), "{member}");
+    }
+    // Two words of the history differ from one BuildKit to the next: the order of EXPOSE's ports, and how Go
+    // prints the structure behind HEALTHCHECK. What they mean is in `config`, and equal.
+    let steps = |config: &serde_json::Value| -> Vec<String> {
+        let said = |step: &serde_json::Value| step["created_by"].as_str().unwrap_or_default().to_owned();
+        let plain = |text: String| match text.split_once(' ') {
+            Some((word @ ("EXPOSE" | "HEALTHCHECK"), _)) => word.to_owned(),
+            _ => text,
+        };
+        config["history"].as_array().unwrap().iter().map(said).map(plain).collect()
+    };
+    assert_eq!(steps(&theirs), steps(&ours));
+    assert_eq!(entries(&by_docker, layouts[0].path()), entries(&by_us, layouts[1].path()));
+    assert_eq!(by_docker.inputs.bases[0].name, by_us.inputs.bases[0].name);
+    assert_eq!(by_docker.inputs.bases[0].digest, by_us.inputs.bases[0].digest);
+}
