@@ -140,7 +140,37 @@ async fn weak_hashes_and_garbage_are_refused() {
         let answer = String::from_utf8_lossy(&answer);
         assert!(status == 400 && answer.contains(says), "{status} {answer}");
     }
-    assert_eq!(ask(&sandbox, "/api/v1/timestamp", "application/json", good.clone()).await.0, 415);
+    assert_eq!(ask(&sandbox, "/api/v1/timestamp", "application/pkcs7-mime", good.clone()).await.0, 415);
     // The base address is the address of plain clients.
     assert_eq!(ask(&sandbox, "/", "application/timestamp-query", good).await.0, 201);
+}
+
+#[tokio::test]
+async fn requests_in_json_are_stamped_as_sigstore_js_sends_them() {
+    let (_folder, sandbox) = sandbox().await;
+    let hash = digest(&digest::SHA256, b"message");
+    let send = |body: String| ask(&sandbox, "/api/v1/timestamp", "application/json", body.into_bytes());
+    let body = |hash: &[u8], algorithm: &str, nonce: &str| {
+        let hash = crate::encode(hash);
+        format!(
+            r#"{{"artifactHash":"{hash}","hashAlgorithm":"{algorithm}","certificates":true,"nonce":{nonce}}}"#
+        )
+    };
+    let (status, response) = send(body(hash.as_ref(), "sha256", "18446744073709551616")).await;
+    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&response));
+    let nonce = [2, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert!(response.windows(nonce.len()).any(|part| part == nonce), "the nonce comes back");
+    verify(&sandbox, response, b"message").unwrap();
+    for bad in [
+        body(hash.as_ref(), "sha1", "1"),
+        body(hash.as_ref(), "sha512", "1"),
+        body(b"short", "sha256", "1"),
+        body(hash.as_ref(), "sha256", "-1"),
+        body(hash.as_ref(), "sha256", &"1".repeat(1024)),
+        body(hash.as_ref(), "sha256", "1}}"),
+        "{}".to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(send(bad.clone()).await.0, 400, "{bad}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The time stamp authority, RFC 3161: `POST /api/v1/timestamp`, chain at `/api/v1/timestamp/certchain`.
 
 mod asn1;
+mod json;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,9 +87,9 @@ impl Tsa {
             .with_state(Arc::clone(self))
     }
 
-    /// A `TimeStampResp` for a `TimeStampReq`, both DER.
-    fn stamp(&self, request: &[u8]) -> Result<Vec<u8>, StampError> {
-        let request = parse(request)?;
+    /// A `TimeStampResp`, DER.
+    fn stamp(&self, request: TimeStampReq) -> Result<Vec<u8>, StampError> {
+        let request = check(request)?;
         // 15 random bytes after a fixed one: positive, and never the same twice.
         let mut serial = random::<16>()?;
         serial[0] = (serial[0] & 0x3f) | 0x40;
@@ -169,8 +170,10 @@ fn parse(request: &[u8]) -> Result<TimeStampReq, StampError> {
     if request.len() > REQUEST_LIMIT {
         return Err(StampError::Malformed(format!("it has more than {REQUEST_LIMIT} bytes")));
     }
-    let request =
-        TimeStampReq::from_der(request).map_err(|error| StampError::Malformed(error.to_string()))?;
+    TimeStampReq::from_der(request).map_err(|error| StampError::Malformed(error.to_string()))
+}
+
+fn check(request: TimeStampReq) -> Result<TimeStampReq, StampError> {
     if request.version != 1 {
         return Err(StampError::Malformed(format!("version {}, where only 1 is known", request.version)));
     }
@@ -217,12 +220,16 @@ async fn timestamp(
 ) -> Result<Response, Response> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind != "application/timestamp-query" {
-        let message = format!("unsupported media type {kind:?}: use application/timestamp-query");
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err((status, Json(json!({"code": 415, "message": message}))).into_response());
-    }
-    let stamp = tsa.stamp(&request).map_err(IntoResponse::into_response)?;
+    let request = match kind {
+        "application/timestamp-query" => parse(&request),
+        "application/json" => json::parse(&request),
+        kind => {
+            let message = format!("unsupported media type {kind:?}: use application/timestamp-query");
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err((status, Json(json!({"code": 415, "message": message}))).into_response());
+        }
+    };
+    let stamp = request.and_then(|request| tsa.stamp(request)).map_err(IntoResponse::into_response)?;
     let kind = [(header::CONTENT_TYPE, "application/timestamp-reply")];
     Ok((StatusCode::CREATED, kind, stamp).into_response())
 }
