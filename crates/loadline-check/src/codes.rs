@@ -37,6 +37,7 @@ pub static CODES: &[&Code] = &[
     &rules::called_permissions::MISSING,
     &rules::workflow_invalid::INVALID,
     &rules::workflow_invalid::CALL,
+    &rules::workflow_invalid::ABSENT,
     &rules::workflow_invalid::UNREADABLE,
     &ignores::MALFORMED,
     &ignores::UNUSED,

@@ -18,6 +18,8 @@ const FOLDER: &str = ".github/workflows";
 /// The workflows of a repository, by their path from its top.
 pub(crate) struct Set {
     pub(crate) all: BTreeMap<String, Workflow>,
+    /// Those that are there, but cannot be read.
+    unreadable: BTreeSet<String>,
 }
 
 impl Set {
@@ -76,6 +78,10 @@ pub(crate) fn check(
             for name in config.map(roots).unwrap_or_default() {
                 if set.all.contains_key(name) {
                     wanted.extend(set.around(name));
+                } else if !set.unreadable.contains(name) {
+                    let message = format!("`[verify]` names the workflow `{name}`, which is not there");
+                    let help = "mend its name in the configuration: as it is, no workflow is looked at";
+                    outcome.findings.push(Finding::warning(&workflow_invalid::ABSENT, message).help(help));
                 }
             }
             wanted
@@ -109,7 +115,7 @@ fn roots(config: &Config) -> Vec<&str> {
 }
 
 fn load(tree: &dyn Tree, which: Workflows, config: Option<&Config>, outcome: &mut Outcome) -> Set {
-    let mut set = Set { all: BTreeMap::new() };
+    let mut set = Set { all: BTreeMap::new(), unreadable: BTreeSet::new() };
     let folder = tree.top().join(FOLDER);
     let files = match tree.list(&folder) {
         Ok(files) => files,
@@ -123,8 +129,13 @@ fn load(tree: &dyn Tree, which: Workflows, config: Option<&Config>, outcome: &mu
     for path in files.into_iter().filter(|path| matches!(path.extension(), Some("yml" | "yaml"))) {
         let name = format!("{FOLDER}/{}", path.file_name().unwrap_or_default());
         let mut found = Outcome::new();
-        if let Some(workflow) = read(tree, &path, &mut found) {
-            set.all.insert(name.clone(), workflow);
+        match read(tree, &path, &mut found) {
+            Some(workflow) => {
+                set.all.insert(name.clone(), workflow);
+            }
+            None => {
+                set.unreadable.insert(name.clone());
+            }
         }
         if found != Outcome::new() {
             problems.insert(name, found);

@@ -24,7 +24,11 @@ struct Files(Vec<(Utf8PathBuf, String)>);
 
 impl Files {
     fn new() -> Self {
-        let files = [("Dockerfile", "FROM a:1\nCOPY src /src\n"), (".dockerignore", ".env\n.git\n")];
+        let files = [
+            ("Dockerfile", "FROM a:1\nCOPY src /src\n"),
+            (".dockerignore", ".env\n.git\n"),
+            (".github/workflows/build.yml", "on: workflow_call\njobs:\n  j:\n    runs-on: x\n"),
+        ];
         Self(files.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect())
     }
 
@@ -282,4 +286,19 @@ fn levels_and_ignores_hold_for_all_rules() {
         Files::new().with("Dockerfile", "FROM b:1\n").examine_with("[check]\npin-bases = \"digest\"\n");
     assert_eq!(said(&digest), ["base-unpinned Dockerfile:1"]);
     assert_eq!(config::Check::default().workflows, Workflows::Release);
+}
+
+#[test]
+fn a_release_workflow_that_is_not_there_is_said() {
+    let mut files = Files::new();
+    files.0.retain(|(path, _)| !path.starts_with(".github"));
+    assert_eq!(said(&files.examine()), ["workflow-absent "]);
+    let other = "signer-repository = \"github.com/acme/ci\"\n";
+    let mut files = Files::new();
+    files.0.retain(|(path, _)| !path.starts_with(".github"));
+    assert_eq!(said(&files.examine_with(other)), NOTHING);
+    assert_eq!(
+        said(&Files::new().workflow("build.yml", "a: [").examine()),
+        ["workflow-invalid .github/workflows/build.yml:1"]
+    );
 }

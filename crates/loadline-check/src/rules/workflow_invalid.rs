@@ -23,6 +23,15 @@ pub static CALL: Code = Code::new(
      its events; GitHub refuses to start the caller otherwise. Mend the name, or add `on: workflow_call`.",
 );
 
+/// The release's own workflow is not there.
+pub static ABSENT: Code = Code::new(
+    "workflow-absent",
+    "the workflow that the configuration names is not in the repository",
+    "`[verify]` says which workflow signs, and the rules begin there: what it calls and what calls it is looked \
+     at. Where it is not in this checkout nothing is, and evidence will be refused for naming another workflow. \
+     Mend the name, or say in `signer-repository` whose it is.",
+);
+
 /// A file that could not be read.
 pub static UNREADABLE: Code = Code::new(
     "workflow-unreadable",
