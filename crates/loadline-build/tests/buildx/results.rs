@@ -2,24 +2,25 @@
 
 use loadline_core::Digest;
 use loadline_registry::Repository;
+use tempfile::TempDir;
 
 use crate::fake::{Fake, INSPECT, Leg, Lie, VERSION, arm64, run, write_leg};
 
 /// A docker that writes this leg into the layout that it is told to.
-fn with_leg(lie: Lie) -> (Fake, Leg) {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let leg = run(write_leg(&Repository::layout(&folder), lie));
+fn with_leg(lie: Lie) -> (Fake, Leg, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let leg = run(write_leg(&Repository::layout(folder.path()), lie));
     let build = format!(
         "cp -R {} \"$dest\"; echo '{{\"containerimage.digest\":\"{}\"}}' > $meta",
-        folder.display(),
+        folder.path().display(),
         leg.index.digest
     );
-    (Fake::new(VERSION, INSPECT, &build), leg)
+    (Fake::new(VERSION, INSPECT, &build), leg, folder)
 }
 
 #[test]
 fn a_leg_keeps_its_attestation() {
-    let (fake, leg) = with_leg(Lie::default());
+    let (fake, leg, _folder) = with_leg(Lie::default());
     let mut request = fake.request();
     request.target = Some("production".into());
     let built = run(fake.builder().build(&request, &fake.destination())).unwrap();
@@ -45,7 +46,7 @@ fn a_leg_keeps_its_attestation() {
 
 #[test]
 fn the_instance_is_looked_at_once() {
-    let (fake, _) = with_leg(Lie::default());
+    let (fake, _leg, _folder) = with_leg(Lie::default());
     let builder = fake.builder();
     let (request, destination) = (fake.request(), fake.destination());
     run(async {
@@ -73,7 +74,7 @@ fn what_was_not_asked_for_is_refused() {
         (Lie { foreign_attestation: true, ..Lie::default() }, "speak of another image"),
     ];
     for (lie, says) in lies {
-        let (fake, _) = with_leg(lie);
+        let (fake, _leg, _folder) = with_leg(lie);
         let error = fake.build().unwrap_err();
         assert_eq!(error.code().name, "buildx-result");
         assert!(error.to_string().contains(says), "{error}");
