@@ -9,11 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use loadline_build::{Assembler, BuildRequest};
-use loadline_core::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use loadline_core::Platform;
-use loadline_registry::{
-    BlobSource, Client, Descriptor, Http, HttpOptions, PlatformObject, Repository,
-};
+use loadline_core::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
+use loadline_registry::{BlobSource, Client, Descriptor, Http, HttpOptions, PlatformObject, Repository};
 use loadline_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use support::{PLATFORMS, Project, Run, images, run_of};

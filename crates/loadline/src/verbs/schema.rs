@@ -3,6 +3,7 @@
 use loadline_core::verdict::OutcomeDocument;
 use loadline_release::document::ReleaseDocument;
 use loadline_release::event::Event;
+use loadline_release::ledger::Line;
 use loadline_release::plan::Plan;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 
@@ -38,6 +39,7 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("config", loadline_core::config::json_schema()),
         ("event", body::<Event>(crate::render::progress::EVENT)),
         ("findings", body::<OutcomeDocument>(loadline_core::document::FINDINGS)),
+        ("ledger", body::<Line>(loadline_core::document::LEDGER)),
         ("plan", body::<Plan>(loadline_core::document::PLAN)),
         ("release", body::<ReleaseDocument>(loadline_core::document::RELEASE)),
         ("sandbox-gc", body::<GcDocument>(SANDBOX_GC)),
