@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::{DiffOp, group_diff_ops};
 
 use crate::visible::{self, Unseen};
 
@@ -91,13 +92,21 @@ fn number(side: &Side<'_>, index: usize) -> u32 {
     side.first_line.saturating_add(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
+/// As `similar::capture_diff_slices` does, which would compile all five algorithms for our lines, and a
+/// hook's build with them.
+fn aligned(old: &[&[u8]], new: &[&[u8]]) -> Vec<DiffOp> {
+    let mut capture = Compact::new(Replace::new(Capture::new()), old, new);
+    let Ok(()) = myers::diff(&mut capture, old, 0..old.len(), new, 0..new.len());
+    capture.into_inner().into_inner().into_ops()
+}
+
 fn operations(old: &[&[u8]], new: &[&[u8]]) -> Vec<DiffOp> {
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (&old[head..], &new[head..]);
     let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
     let (old_len, new_len) = (old_rest.len() - tail, new_rest.len() - tail);
     if old_len.max(new_len) <= MAX_ALIGNED_LINES {
-        return capture_diff_slices(Algorithm::Myers, old, new);
+        return aligned(old, new);
     }
     let equal = |old_index, new_index, len| DiffOp::Equal { old_index, new_index, len };
     let mut ops = vec![equal(0, 0, head)];
