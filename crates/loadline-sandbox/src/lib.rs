@@ -15,6 +15,7 @@
 
 pub mod codes;
 mod data;
+mod metrics;
 pub mod registry;
 pub mod request_log;
 pub mod sandbox;

@@ -22,6 +22,11 @@ impl RequestLog {
         Self(Arc::new(hook))
     }
 
+    /// Hands it a line.
+    pub(crate) fn line(&self, line: &RequestLine) {
+        (self.0)(line);
+    }
+
     /// The same log, for the registry.
     pub(crate) fn for_registry(&self) -> registry::Log {
         let hook = Arc::clone(&self.0);

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::data::Data;
+use crate::metrics::Metrics;
 use crate::registry::{self, Challenge, Faults, Registry, RegistryError};
 use crate::request_log::RequestLog;
 use crate::sigstore::{Cut, GitHubRun, GitLabJob, Services, Shape, SigstoreError, TokenError, TokenRequest};
@@ -97,6 +98,8 @@ pub struct Options {
     pub clock: Clock,
     /// Takes one line a request.
     pub log: Option<RequestLog>,
+    /// Counts requests, and gives the counts at `/metrics` as OpenMetrics.
+    pub open_metrics: bool,
 }
 
 impl Options {
@@ -112,6 +115,7 @@ impl Options {
             faults: Faults::default(),
             clock: Clock::System,
             log: None,
+            open_metrics: false,
         }
     }
 }
@@ -162,19 +166,26 @@ impl std::fmt::Debug for Sandbox {
 
 impl Sandbox {
     /// Starts a sandbox, or takes up the one in the data folder again. It runs on the current runtime.
-    pub async fn start(options: Options) -> Result<Self, SandboxError> {
+    pub async fn start(mut options: Options) -> Result<Self, SandboxError> {
         let address = options.listen;
         let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => SandboxError::PortTaken { address },
             _ => SandboxError::Listen { address, source },
         })?;
         let address = listener.local_addr().map_err(|source| SandboxError::Listen { address, source })?;
+        let metrics = options.open_metrics.then(Metrics::default);
+        if let Some(metrics) = &metrics {
+            options.log = Some(metrics.counting(options.log.take()));
+        }
         let opened = tokio::task::spawn_blocking(move || open(options, address));
         let Opened { data, registry, services, ready, log, tuf } =
             opened.await.map_err(|_| SandboxError::Interrupted)??;
 
         let (stop, stopped) = oneshot::channel();
         let mut sigstore = services.router().merge(tuf);
+        if let Some(metrics) = metrics {
+            sigstore = sigstore.merge(metrics.router(services.sizes()));
+        }
         if let Some(log) = log {
             sigstore = log.around(sigstore);
         }

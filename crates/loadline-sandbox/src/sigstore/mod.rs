@@ -192,6 +192,12 @@ impl Services {
         [&self.ct.log, &self.rekor.log].into_iter().filter_map(|log| log.cut.clone()).collect()
     }
 
+    /// Says how many entries each log has.
+    pub(crate) fn sizes(&self) -> Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync> {
+        let (ct, rekor) = (Arc::clone(&self.ct), Arc::clone(&self.rekor));
+        Arc::new(move || vec![("ct", ct.log.head().0), ("rekor", rekor.log.head().0)])
+    }
+
     /// Lets the logs finish, and closes them.
     pub(crate) fn close(&self) {
         self.ct.log.close();

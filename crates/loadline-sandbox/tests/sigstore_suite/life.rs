@@ -158,3 +158,33 @@ async fn every_request_gives_one_line() {
     assert!(lines[0].starts_with("GET /api/v2/checkpoint 200 "), "{lines:?}");
     assert!(lines[1].starts_with("GET /v2/ 200 "), "{lines:?}");
 }
+
+#[tokio::test]
+async fn metrics_count_every_request_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder);
+    options.open_metrics = true;
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let base = &sandbox.ready().rekor;
+    for path in
+        ["/v2/", "/v2/", "/v2/a/tags/list", "/api/v2/checkpoint", "/tuf/root.json", "/tuf/9.root.json"]
+    {
+        get(format!("{base}{path}")).await;
+    }
+    let (status, text) = get(format!("{base}/metrics")).await;
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(status, 200);
+    for line in [
+        "loadline_sandbox_requests_total{service=\"registry\",method=\"GET\",status=\"200\"} 2",
+        "loadline_sandbox_requests_total{service=\"registry\",method=\"GET\",status=\"404\"} 1",
+        "loadline_sandbox_requests_total{service=\"rekor\",method=\"GET\",status=\"200\"} 1",
+        "loadline_sandbox_requests_total{service=\"tuf\",method=\"GET\",status=\"404\"} 1",
+        "loadline_sandbox_log_entries{log=\"ct\"} 0",
+        "loadline_sandbox_log_entries{log=\"rekor\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    let (_folder, without) = crate::sandbox().await;
+    assert_eq!(get(format!("{}/metrics", without.ready().rekor)).await.0, 404);
+}

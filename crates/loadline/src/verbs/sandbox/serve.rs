@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// Decides those faults that strike at random.
     #[arg(long, value_name = "N", default_value_t = 1)]
     fault_seed: u64,
+    /// Count requests, and give the counts at /metrics as OpenMetrics.
+    #[arg(long)]
+    open_metrics: bool,
     /// Show no line for each request.
     #[arg(long, short)]
     quiet: bool,
@@ -68,6 +71,7 @@ pub(super) fn run(args: Args, world: &World) -> Exit {
     options.auth = auth;
     options.faults = faults;
     options.clock = world.clock;
+    options.open_metrics = args.open_metrics;
     match wait(world, serve(options, &args, world)) {
         Ok(exit) => exit,
         // Ctrl-C is how a person ends it: nothing was interrupted.
