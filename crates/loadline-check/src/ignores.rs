@@ -15,7 +15,7 @@ use crate::tree::Tree;
 
 /// An ignore that cannot be followed.
 pub static MALFORMED: Code = Code::new(
-    "ignore-malformed",
+    "comment-ignore-malformed",
     "a comment wants a rule ignored, but not in the way that counts",
     "An ignore names one rule and says why: `# loadline: ignore base-unpinned: rebuilt nightly from our own \
      base`. Without a reason nobody can tell later whether it still holds, and the name of a rule that does \
@@ -25,7 +25,7 @@ pub static MALFORMED: Code = Code::new(
 
 /// An ignore that nothing needs.
 pub static UNUSED: Code = Code::new(
-    "ignore-unused",
+    "comment-ignore-unused",
     "a comment ignores a rule that finds nothing there",
     "What it once spoke of was mended or moved. Remove it: left behind, it would hide the next finding of \
      that rule at this place.",
@@ -120,7 +120,9 @@ fn refuse(ignore: &Ignore, file: &Utf8Path) -> Option<Finding> {
 
 /// What a comment cannot switch off: shared regions, and these very rules.
 fn is_firm(rule: &str) -> bool {
-    ["shared-region-", "region-", "ignore-", "fix-", "config-"].iter().any(|family| rule.starts_with(family))
+    ["shared-region-", "region-", "comment-ignore-", "fix-", "config-"]
+        .iter()
+        .any(|family| rule.starts_with(family))
 }
 
 fn read(text: &str) -> Vec<Ignore> {
@@ -186,7 +188,10 @@ mod tests {
         let text = "# loadline: ignore dockerfile-unlisted: development\nFROM a\n";
         assert_eq!(after(text, vec![unlisted.clone()]), []);
         let text = "FROM a\n# loadline: ignore dockerfile-unlisted: development\n";
-        assert_eq!(after(text, vec![unlisted]), [("dockerfile-unlisted", None), ("ignore-unused", Some(2))]);
+        assert_eq!(
+            after(text, vec![unlisted]),
+            [("dockerfile-unlisted", None), ("comment-ignore-unused", Some(2))]
+        );
     }
 
     #[test]
@@ -201,7 +206,7 @@ mod tests {
             let text = format!("# loadline: ignore{rest}\nFROM a\n");
             assert_eq!(
                 after(&text, vec![unpinned(2)]),
-                [("base-unpinned", Some(2)), ("ignore-malformed", Some(1))],
+                [("base-unpinned", Some(2)), ("comment-ignore-malformed", Some(1))],
                 "{rest}"
             );
         }
@@ -211,7 +216,7 @@ mod tests {
     #[test]
     fn what_nothing_needs_is_said() {
         let found = after("# loadline: ignore base-unpinned: ours\nFROM a:1\n", Vec::new());
-        assert_eq!(found, [("ignore-unused", Some(1))]);
+        assert_eq!(found, [("comment-ignore-unused", Some(1))]);
         assert_eq!(Finding::warning(&UNUSED, "").severity, Severity::Warning);
     }
 }
