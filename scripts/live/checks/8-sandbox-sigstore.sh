@@ -33,7 +33,7 @@ verify_python() {
 }
 own_js() { NODE_PATH=$parts/sigstore-js/node_modules node "$here/lib/sigstore.js" "$1" "$work/serving.json" "${@:2}"; }
 verify_js() { ISSUER=$4 own_js verify "$(own_root)" "$work/js-cache" "$3" "$2" "$1"; }
-verify_go() { sigstore-go-verification -trustedrootJSONpath "$(own trusted_root)" -expectedIssuer "$4" -expectedSAN "$3" -artifact "$2" "$1"; }
+verify_go() { HOME=$work/go-home sigstore-go-verification -tufRootURL "$(own tuf)" -tufTrustedRoot "$(own_root)" -expectedIssuer "$4" -expectedSAN "$3" -artifact "$2" "$1"; }
 
 provide_python_trust() {
   need serving

@@ -91,3 +91,34 @@ refusals() {
   echo nonsense > "$work/client.pub"; request "$good" "$proof"; same_refusal key
 }
 check sandbox-fulcio-refuses-as-the-real-one "servers" refusals
+
+# certified URL NAME: the extensions of the certificate in $work/request.json's answer, without those that differ by nature:
+# the keys' identifiers and the log's timestamp.
+certified() {
+  fulcio_says "$1" > "$work/$2.json"
+  sed 's/ [0-9]*$//' "$work/$2.json" | jq -er '.signedCertificateEmbeddedSct.chain.certificates[0]' > "$work/$2.pem"
+  openssl x509 -in "$work/$2.pem" -noout -text -certopt no_header,no_version,no_serial,no_signame,no_validity,no_issuer,no_pubkey,no_sigdump |
+    awk '/^            [^ ]/ { name = $0; next } name !~ /Key Identifier|CT Precertificate/ { print name, $0 }' | sort > "$work/$2.text"
+  [ "$(wc -l < "$work/$2.text")" -gt 5 ] || die "no extensions: $(cat "$work/$2.json")"
+}
+same_certificate() {
+  local shape=$1 query=$2 token name
+  token=$(inside curl --silent --fail "$(inner issuer)/$shape/token?$query")
+  name=$3
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/client.key"
+  openssl pkey -in "$work/client.key" -pubout -out "$work/client.pub"
+  request "$token" "$(printf '%s' "$name" | openssl dgst -sha256 -sign "$work/client.key" | base64 -w0)"
+  certified http://127.0.0.1:5551 real
+  certified "$(inner fulcio)" ours
+  compared=$((compared + $(wc -l < "$work/real.text")))
+  cat "$work/real.text"
+  diff "$work/real.text" "$work/ours.text" || die "the certificate for $shape is not as the real one"
+}
+same_certificates() {
+  compared=0
+  same_certificate email claim.email=someone@example.com someone@example.com
+  same_certificate github 'claim.repository=acme/widget&claim.ref=refs/tags/v1&claim.environment=live' repo:acme/widget:ref:refs/tags/v1
+  same_certificate gitlab 'claim.project_path=acme/deep/tools&claim.ref=v1&claim.ref_type=tag' project_path:acme/deep/tools:ref_type:tag:ref:v1
+  fact "$compared extensions of three certificates are the same"
+}
+check sandbox-fulcio-certifies-as-the-real-one "servers" same_certificates

@@ -18,8 +18,12 @@ go_program() {
   offer "$parts/$part/$name"
 }
 
-provide_fulcio() { part fulcio 'fulcio version' make_fulcio; }
-make_fulcio() { go_program fulcio github.com/sigstore/fulcio "$FULCIO" fulcio; }
+# With the configuration of the public instance, which says what becomes of which claim.
+provide_fulcio() { part fulcio 'fulcio version && test -s "$parts/fulcio/config.yaml"' make_fulcio; }
+make_fulcio() {
+  go_program fulcio github.com/sigstore/fulcio "$FULCIO" fulcio
+  install -m 644 "$(go env GOMODCACHE)/github.com/sigstore/fulcio@$FULCIO/config/identity/config.yaml" "$parts/fulcio/config.yaml"
+}
 
 provide_rekor_server() { part rekor-server 'rekor-server version' make_rekor_server; }
 make_rekor_server() { go_program rekor-server github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix "$REKOR_TILES" rekor-server; }
@@ -96,8 +100,13 @@ provide_servers() {
   mkdir "$work/servers"
   cd "$work/servers"
 
-  issuer=$(inner issuer)/email
-  printf 'oidc-issuers:\n  %s:\n    issuer-url: %s\n    client-id: sigstore\n    type: email\n' "$issuer" "$issuer" > fulcio.yaml
+  issuer=$(inner issuer)
+  { sed -n '/^define:/,/^oidc-issuers:/p' "$parts/fulcio/config.yaml"
+    printf '  %s:\n    issuer-url: %s\n    client-id: sigstore\n    type: %s\n' "$issuer/email" "$issuer/email" email \
+      "$issuer/github" "$issuer/github" 'ci-provider
+    ci-provider: *github-type' "$issuer/gitlab" "$issuer/gitlab" 'ci-provider
+    ci-provider: *gitlab-type'
+    sed -n '/^ci-issuer-metadata:/,$p' "$parts/fulcio/config.yaml"; } > fulcio.yaml
   { echo '-----BEGIN PUBLIC KEY-----'; jq -er '.ctlogs[0].publicKey.rawBytes' "$(inner trusted_root)" | fold -w 64; echo '-----END PUBLIC KEY-----'; } > ctlog.pem
   background fulcio "$logs/fulcio.log" ip netns exec "loadline-live-$$" fulcio serve --host 127.0.0.1 --port 5551 --grpc-port 5552 \
     --metrics-port 5553 --config-path fulcio.yaml --ca ephemeralca --ct-log-url "$(inner ctlog)" --ct-log-public-key-path ctlog.pem
