@@ -6,6 +6,7 @@ use loadline_core::config::{Config, SharedRegion, Workflows};
 use crate::cached::Cached;
 use crate::check::{CheckRequest, check};
 use crate::images::{ImageSpec, ImagesRequest, check_images};
+use crate::rules::shared_region_drift::DRIFT;
 use crate::tree::Tree;
 use crate::{ignores, levels, rules, workflows};
 
@@ -26,6 +27,12 @@ pub struct Repository<'a> {
 pub fn examine(repository: &Repository<'_>) -> Outcome {
     let tree = Cached::new(repository.tree);
     let mut outcome = check(&CheckRequest { tree: &tree, regions: repository.regions });
+    if repository.config.is_none() {
+        for finding in outcome.findings.iter_mut().filter(|f| std::ptr::eq(f.code, &DRIFT)) {
+            // Nobody said which file the others follow.
+            finding.help = Some("say which file is right: `loadline check --fix --from FILE`".to_owned());
+        }
+    }
     if let Some(config) = repository.config {
         let images: Vec<ImageSpec<'_>> =
             config.images.iter().map(|(name, image)| ImageSpec::new(name, image)).collect();

@@ -152,6 +152,8 @@ fn without_a_configuration_markers_are_looked_for() {
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "pass: 1 shared region is the same everywhere\n"));
     project.edit("Dockerfile.worker", "COPY rootfs/ /\n", "");
     assert_eq!(codes(&project.run(&["check", "--format", "json"])), ["shared-region-drift"]);
+    let shown = project.run(&["check"]).stderr;
+    assert!(shown.contains("help: say which file is right: `loadline check --fix --from FILE`"), "{shown}");
     let fix = project.run(&["check", "--fix"]);
     assert_eq!(fix.code, Some(1));
     assert!(fix.stderr.contains("--from FILE"), "{}", fix.stderr);

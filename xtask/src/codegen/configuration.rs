@@ -12,7 +12,11 @@ const TABLES: &[(&str, &str)] = &[
     ("Image", "[image.NAME]"),
     ("ChannelTag", "moving-tags = [{ … }]"),
     ("Gate", "[image.NAME.gate]"),
+    ("Contract", "[image.NAME.contract]"),
     ("Verify", "[verify]"),
+    ("Check", "[check]"),
+    ("Pin", "[[pin]]"),
+    ("PinPlace", "places = [{ … }]"),
 ];
 
 pub(super) fn page() -> Made {

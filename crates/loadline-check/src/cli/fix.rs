@@ -5,6 +5,7 @@ use loadline_core::document::FIX;
 use loadline_core::verdict::OutcomeDocument;
 use loadline_core::{Outcome, Verdict};
 use loadline_report::Format;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::show::{Show, document, normal, relative};
@@ -14,17 +15,23 @@ use crate::fix::{self, FixRequest};
 use crate::git::Git;
 
 /// A fix, as a document.
-#[derive(Debug, Serialize)]
-struct FixDocument {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FixDocument {
     #[serde(flatten)]
     outcome: OutcomeDocument,
+    /// The files that change.
     edits: Vec<EditDocument>,
 }
 
-#[derive(Debug, Serialize)]
+/// A file that a fix changes.
+#[derive(Debug, Serialize, JsonSchema)]
 struct EditDocument {
+    /// The file.
+    #[schemars(with = "String")]
     file: Utf8PathBuf,
+    /// Whether it was written.
     written: bool,
+    /// What changes, as a unified diff.
     diff: String,
 }
 

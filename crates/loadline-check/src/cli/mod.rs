@@ -14,7 +14,10 @@ use loadline_core::{Outcome, Verdict};
 use loadline_process::Environment;
 use loadline_report::Format;
 
+pub use self::fix::FixDocument;
 pub use self::program::main;
+pub use self::region::Regions;
+pub use self::rules::Rules;
 use self::show::Show;
 use self::subject::Subject;
 use crate::repository::{Repository, examine};

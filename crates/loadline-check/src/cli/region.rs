@@ -5,6 +5,7 @@ use loadline_core::Verdict;
 use loadline_core::document::REGIONS;
 use loadline_core::verdict::OutcomeDocument;
 use loadline_report::Format;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::show::{Show, document, normal, relative};
@@ -56,22 +57,33 @@ struct Init {
 }
 
 /// Regions, as a document.
-#[derive(Debug, Serialize)]
-struct Regions {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Regions {
     #[serde(flatten)]
     outcome: OutcomeDocument,
+    /// Every region in every file where it is.
     regions: Vec<RegionDocument>,
 }
 
-#[derive(Debug, Serialize)]
+/// A region in one file.
+#[derive(Debug, Serialize, JsonSchema)]
 struct RegionDocument {
+    /// The region's name.
     region: String,
+    /// The file.
+    #[schemars(with = "String")]
     file: Utf8PathBuf,
+    /// Whether the others follow this file.
     canonical: bool,
+    /// The begin marker's line, counted from 1.
     first_line: u32,
+    /// The end marker's line.
     last_line: u32,
+    /// The lines between the markers.
     lines: u32,
+    /// The bytes that are compared, marker lines included.
     bytes: usize,
+    /// Their digest.
     digest: String,
 }
 

@@ -4,6 +4,7 @@ use loadline_core::config::nearest;
 use loadline_core::document::RULES;
 use loadline_core::{Code, Verdict};
 use loadline_report::Format;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::show::document;
@@ -13,15 +14,20 @@ use crate::codes::CODES;
 const PASS: End = End::Verdict(Verdict::Pass);
 
 /// The rules, as a document.
-#[derive(Debug, Serialize)]
-struct Rules {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Rules {
+    /// All, or the one that was asked for.
     rules: Vec<Rule>,
 }
 
-#[derive(Debug, Serialize)]
+/// One rule.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Rule {
+    /// Its code.
     code: &'static str,
+    /// What it says when it comes out.
     summary: &'static str,
+    /// Why it matters, and the way out.
     explanation: &'static str,
 }
 

@@ -1,5 +1,6 @@
 //! `loadline schema`: JSON Schemas of the configuration and of every document.
 
+use loadline_check::cli::{FixDocument, Regions, Rules};
 use loadline_core::verdict::OutcomeDocument;
 use loadline_release::document::ReleaseDocument;
 use loadline_release::event::Event;
@@ -39,9 +40,12 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("config", loadline_core::config::json_schema()),
         ("event", body::<Event>(crate::render::progress::EVENT)),
         ("findings", body::<OutcomeDocument>(loadline_core::document::FINDINGS)),
+        ("fix", body::<FixDocument>(loadline_core::document::FIX)),
         ("ledger", body::<Line>(loadline_core::document::LEDGER)),
         ("plan", body::<Plan>(loadline_core::document::PLAN)),
+        ("regions", body::<Regions>(loadline_core::document::REGIONS)),
         ("release", body::<ReleaseDocument>(loadline_core::document::RELEASE)),
+        ("rules", body::<Rules>(loadline_core::document::RULES)),
         ("sandbox-gc", body::<GcDocument>(SANDBOX_GC)),
         ("verification", body::<VerificationDocument>(loadline_core::document::VERIFICATION)),
     ]
