@@ -3,8 +3,8 @@
 //! [`load`] reads the text in one go and reports every problem it has, each with its place; it touches
 //! no file, what it must know of files comes in as a function. [`load_file`] does the same for a file.
 
-pub mod check;
 pub mod build;
+pub mod check;
 pub mod codes;
 pub mod model;
 mod read;
@@ -21,8 +21,8 @@ use std::io::{ErrorKind, Read};
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::de::DeTable;
 
-pub use check::{Check, Contract, Pin, PinBases, PinPlace, RuleLevel, Workflows};
 pub use build::{BuildProvenance, BuildSecret, ContextSource};
+pub use check::{Check, Contract, Pin, PinBases, PinPlace, RuleLevel, Workflows};
 pub use codes::CODES;
 pub use model::{
     Builder, ChannelTag, Config, Gate, GateMode, Image, MovingTag, OneOrMany, Release, SharedRegion,

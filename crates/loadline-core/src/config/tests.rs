@@ -181,10 +181,7 @@ fn wrong_types() {
 fn secrets_and_contexts() {
     let daemon = |more: &str| with("[image.daemon]", &format!("[image.daemon]\n{more}"));
     let one = "say where it is: `env = \"NPM_TOKEN\"` or `file = \"token.txt\"`";
-    only(
-        &daemon("secrets = [{ id = \"npm\" }]"),
-        &format!("config-bad-secret | {{ id = \"npm\" }} | {one}"),
-    );
+    only(&daemon("secrets = [{ id = \"npm\" }]"), &format!("config-bad-secret | {{ id = \"npm\" }} | {one}"));
     only(
         &daemon("secrets = [{ id = \"a\", env = \"A\", file = \"a\" }]"),
         &format!("config-bad-secret | {{ id = \"a\", env = \"A\", file = \"a\" }} | {one}"),
@@ -194,7 +191,10 @@ fn secrets_and_contexts() {
         "config-bad-secret | { id = \"a\", env = \"ghp_x y\" } | name the variable, not its value",
     );
     only(&daemon("contexts = { a = \"https://x/y.git\" }"), "config-bad-context | \"https://x/y.git\" | ");
-    only(&daemon("provenance = \"maximum\""), "config-unknown-value | \"maximum\" | the known values: `max`, `min`, `off`");
+    only(
+        &daemon("provenance = \"maximum\""),
+        "config-unknown-value | \"maximum\" | the known values: `max`, `min`, `off`",
+    );
     only(&daemon("cache-to = [\"{imge}\"]"), "config-unknown-variable | {imge} | did you mean `image`?");
     only(
         &daemon("builder = \"assemble\"\nprovenance = \"max\""),
