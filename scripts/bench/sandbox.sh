@@ -13,8 +13,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 images=${1:-400} entries=${2:-4000} workers=8
 PATH=${LOADLINE_LIVE_PREFIX:-${XDG_CACHE_HOME:-$HOME/.cache}/loadline-live}/parts/bin:$PATH:/usr/sbin:/sbin
 cd "$root"
-cargo build --quiet --release --package loadline
-cargo build --quiet --release --package loadline-sandbox --example load
+# LOADLINE_BENCH_AS_IS=1 measures what was built before.
+if [ -z "${LOADLINE_BENCH_AS_IS:-}" ]; then
+  cargo build --quiet --release --package loadline
+  cargo build --quiet --release --package loadline-sandbox --example load
+fi
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 load=$target/release/examples/load
 # On the disk of the build, not in memory.
