@@ -301,8 +301,12 @@ impl Ledger {
         self.lock().1.pending.contains(key)
     }
 
-    /// Announces an effect.
+    /// Announces an effect; one that was announced and has no result yet is not announced again, so that
+    /// every run gets further than the last however often it is killed.
     pub fn intent(&self, key: &str) -> Result<(), LedgerError> {
+        if self.interrupted(key) {
+            return Ok(());
+        }
         self.write(Record::Intent { key: key.to_owned() })
     }
 
@@ -410,6 +414,8 @@ mod tests {
         assert!(ledger.resumed());
         assert_eq!(ledger.result::<Vec<u32>>("build a").unwrap(), Some(vec![1, 2]));
         assert!(ledger.interrupted("tag a") && !ledger.interrupted("build a"));
+        ledger.intent("tag a").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap().matches("tag a").count(), 1);
         assert!(ledger.result::<String>("build a").is_err());
     }
 

@@ -48,7 +48,7 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
     if outcome.verdict() != Verdict::Pass {
         return Ok(outcome);
     }
-    if !writes.is_empty() {
+    if !writes.is_empty() && !release.ledger.promoting() {
         release.ledger.write(Record::Promoting { tags: writes.len() })?;
     }
     for (tag, previous) in writes {
