@@ -12,6 +12,7 @@ const TABLES: &[(&str, &str)] = &[
     ("Image", "[image.NAME]"),
     ("ChannelTag", "moving-tags = [{ … }]"),
     ("Gate", "[image.NAME.gate]"),
+    ("BuildSecret", "secrets = [{ … }]"),
     ("Contract", "[image.NAME.contract]"),
     ("Verify", "[verify]"),
     ("Check", "[check]"),
