@@ -86,7 +86,10 @@ fn main() -> ExitCode {
 
 /// The repository's root: above this package.
 fn root() -> Utf8PathBuf {
-    let package = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Cargo says where it runs this; what was compiled in is where it was built, which may be another checkout.
+    let package =
+        std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let package = Utf8Path::new(&package);
     package.parent().unwrap_or(package).to_owned()
 }
 
