@@ -5,7 +5,8 @@
 #   scripts/bench/sandbox.sh [IMAGES] [ENTRIES]      (default: 400 images, 4000 entries, 8 clients)
 #
 # Everything runs on loopback, on one disk; builds are released ones. crane keeps blobs on disk (`--disk`).
-# left out, visibly. rekor-server's metrics listen on all addresses, so it runs in a network namespace (root).
+# The programs of others come from the live checks' folder (scripts/live/run 'sandbox-*' puts them there); what is not
+# there is left out, visibly. rekor-server's metrics listen on all addresses, so it runs in a network namespace (root).
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
