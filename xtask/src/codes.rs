@@ -11,6 +11,7 @@ pub(crate) fn tables() -> Vec<(&'static str, &'static [&'static Code])> {
         ("loadline-core", loadline_core::config::CODES),
         ("loadline-evidence", loadline_evidence::CODES),
         ("loadline-gate", loadline_gate::CODES),
+        ("loadline-github", loadline_github::CODES),
         ("loadline-manifests", loadline_manifests::CODES),
         ("loadline-policy", loadline_policy::CODES),
         ("loadline-registry", loadline_registry::CODES),
