@@ -1,6 +1,6 @@
 //! What an image's gate demands.
 
-use loadline_core::config::{Gate, GateMode, ThresholdSeverity};
+use loadline_core::config::{self, Gate, GateMode, ThresholdSeverity};
 
 use crate::severity::Severity;
 
@@ -68,13 +68,24 @@ impl From<ThresholdSeverity> for Severity {
 }
 
 impl From<&Gate> for GatePolicy {
-    /// What an image's `gate` table says; what it cannot say keeps its default.
+    /// What an image's `gate` table says.
     fn from(gate: &Gate) -> Self {
         let mode = match gate.mode {
             GateMode::Block => Mode::Block,
             GateMode::Regression => Mode::Regression,
         };
-        Self { fail_on: gate.fail_on.into(), only_fixed: gate.only_fixed, mode, ..Self::default() }
+        let unknown = match gate.unknown_severity {
+            config::UnknownSeverity::Warn => UnknownSeverity::Warn,
+            config::UnknownSeverity::Block => UnknownSeverity::Block,
+        };
+        Self {
+            fail_on: gate.fail_on.into(),
+            only_fixed: gate.only_fixed,
+            mode,
+            unknown,
+            require_statement: gate.require_statement,
+            require_expiry: gate.require_expiry,
+        }
     }
 }
 
@@ -88,9 +99,15 @@ mod tests {
             mode: GateMode::Regression,
             fail_on: ThresholdSeverity::Critical,
             only_fixed: true,
+            unknown_severity: config::UnknownSeverity::Block,
+            require_expiry: true,
             ..Gate::default()
         };
         let policy = GatePolicy::from(&gate);
+        assert_eq!(
+            (policy.unknown, policy.require_statement, policy.require_expiry),
+            (UnknownSeverity::Block, false, true)
+        );
         assert_eq!(
             (policy.fail_on, policy.only_fixed, policy.mode),
             (Severity::Critical, true, Mode::Regression)

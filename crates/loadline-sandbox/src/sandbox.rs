@@ -90,6 +90,8 @@ pub struct Options {
     pub read_only: bool,
     /// The registry's one user and the password, where authentication is wanted.
     pub auth: Option<(String, Secret)>,
+    /// Whether everyone may pull, where authentication is wanted: a public repository.
+    pub anonymous_pull: bool,
     /// What the registry tells a client without credentials.
     pub challenge: Challenge,
     /// What goes wrong in the registry, for tests.
@@ -111,6 +113,7 @@ impl Options {
             no_referrers: false,
             read_only: false,
             auth: None,
+            anonymous_pull: false,
             challenge: Challenge::default(),
             faults: Faults::default(),
             clock: Clock::System,
@@ -270,6 +273,7 @@ fn open(options: Options, address: SocketAddr) -> Result<Opened, SandboxError> {
     config.no_referrers = options.no_referrers;
     config.read_only = options.read_only;
     config.auth = options.auth;
+    config.anonymous_pull = options.anonymous_pull;
     config.challenge = options.challenge;
     config.faults = options.faults;
     config.clock = options.clock;

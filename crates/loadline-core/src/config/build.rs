@@ -51,6 +51,29 @@ impl BuildProvenance {
     }
 }
 
+/// The network of RUN instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// The builder's own.
+    Default,
+    /// There is none.
+    None,
+    /// The machine's, which the builder instance must allow.
+    Host,
+}
+
+impl Network {
+    /// Its name in the configuration, and to builders.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::None => "none",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// What a named context is (`--build-context` of buildx): a directory, `oci-layout://DIR[:TAG|@DIGEST]` or
 /// `docker-image://REFERENCE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,11 +173,35 @@ impl Reader<'_> {
             image.provenance = self.choice(&node, &choices.map(|c| (c.name(), c))).unwrap_or_default();
             of_buildx.push(node.path);
         }
-        if image.builder == Builder::Assemble {
-            for path in of_buildx {
-                let message = format!("`{path}` says nothing to the builder `assemble`");
-                self.error(&codes::OTHER_BUILDER, &path, message, "take it out, or build with `buildx`");
-            }
+        if let Some(node) = self.optional(fields, "network") {
+            let choices = [Network::Default, Network::None, Network::Host];
+            image.network = self.choice(&node, &choices.map(|c| (c.name(), c)));
+            of_buildx.push(node.path);
+        }
+        if let Some(node) = self.optional(fields, "ssh") {
+            let nodes = self.list(&node, "a list of agents, such as [\"default\"]").unwrap_or_default();
+            image.ssh = nodes.iter().map(|node| self.filled(node).unwrap_or_default()).collect();
+            of_buildx.push(node.path);
+        }
+        if let Some(node) = self.optional(fields, "sbom") {
+            image.sbom = self.filled(&node);
+            of_buildx.push(node.path);
+        }
+        if let Some(node) = self.optional(fields, "rewrite-timestamp") {
+            image.rewrite_timestamp = self.boolean(&node).unwrap_or_default();
+            of_buildx.push(node.path);
+        }
+        let builder = image.builder;
+        let mut others = if builder == Builder::Buildx { Vec::new() } else { of_buildx };
+        others.extend(self.made_keys(fields, image));
+        for path in others {
+            let message = format!("`{path}` says nothing to the builder `{}`", builder.name());
+            self.error(
+                &codes::OTHER_BUILDER,
+                &path,
+                message,
+                "take it out, or choose the builder that it is for",
+            );
         }
     }
 

@@ -117,7 +117,16 @@ codes! {
         "A named context is a directory, an image at a registry (`docker-image://REFERENCE`) or an image in an OCI layout (`oci-layout://DIRECTORY`, with `:TAG` or `@DIGEST` behind it).";
     OTHER_BUILDER = "config-other-builder",
         "a key is for another builder than the image's",
-        "`builder-instance`, `secrets`, `cache-from`, `cache-to` and `provenance` are for `buildx`. `assemble` runs nothing, so that there is no instance, no secret and no cache; a key that says nothing would be a rule that silently does not hold.";
+        "`builder-instance`, `secrets`, `cache-from`, `cache-to`, `provenance`, `network`, `ssh`, `sbom` and `rewrite-timestamp` are for `buildx`, `layout` and `existing` for the builders of those names. `assemble` runs nothing, so that there is no instance, no secret and no cache; a key that says nothing would be a rule that silently does not hold.";
+    BAD_LAYOUT = "config-bad-layout",
+        "an image of the builder `layout` does not say how its layout comes about",
+        "`[image.NAME.layout]` has a `preset` (ko, buildah, podman, devcontainer), or a `command`, or only the `path` of a layout that is there already. buildah and podman build the image's `dockerfile`, ko a `package`; a command says by `path`, or by `{output}` among its arguments, where the layout is.";
+    BAD_EXISTING = "config-bad-existing",
+        "an image of the builder `existing` is not named by digest",
+        "`existing` is a reference with a digest, `ghcr.io/owner/name@sha256:…`, of an index or of an image; or a table of platforms with one for each. A tag can move between two readings, so it is not taken.";
+    BAD_RUNNER = "config-bad-runner",
+        "a runner is named for no platform, or is none",
+        "`[runners]` says on which machines legs are built: `\"linux/arm64\" = \"ubuntu-24.04-arm\"`, or a list of labels. `release --plan --format github-matrix` writes them into the matrix.";
     REPORT_CONFLICT = "config-report-conflict",
         "one scan report is expected for several images or platforms",
         "A report speaks of one image on one platform, and is refused for any other. Put `{image}` and `{platform}` into `gate.report`.";

@@ -6,7 +6,9 @@
 pub mod build;
 pub mod check;
 pub mod codes;
+pub mod made;
 pub mod model;
+pub mod public;
 mod read;
 mod rules;
 pub mod schema;
@@ -21,13 +23,15 @@ use std::io::{ErrorKind, Read};
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::de::DeTable;
 
-pub use build::{BuildProvenance, BuildSecret, ContextSource};
+pub use build::{BuildProvenance, BuildSecret, ContextSource, Network};
 pub use check::{Check, Contract, Pin, PinBases, PinPlace, RuleLevel, Workflows};
 pub use codes::CODES;
+pub use made::{Existing, LayoutTable, Preset, Runner};
 pub use model::{
     Builder, ChannelTag, Config, Gate, GateMode, Image, MovingTag, OneOrMany, Release, SharedRegion,
-    ThresholdSeverity, TimeLimit, Verify, VersionSource,
+    ThresholdSeverity, TimeLimit, UnknownSeverity, Verify, VersionSource,
 };
+pub use public::Public;
 pub use schema::json_schema;
 pub use suggest::nearest;
 pub use variables::{Template, TemplateError, Variable, Variables, expand, expand_tag, repository_hash};

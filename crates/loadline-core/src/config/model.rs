@@ -9,8 +9,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::build::{BuildProvenance, BuildSecret, ContextSource};
+use super::build::{BuildProvenance, BuildSecret, ContextSource, Network};
 use super::check::{Check, Contract, Pin};
+use super::made::{Existing, LayoutTable, Runner};
+use super::public::Public;
 use crate::platform::Platform;
 use crate::reference::RepositoryName;
 
@@ -35,6 +37,10 @@ pub struct Config {
     /// Values that must be equal in several files.
     #[serde(default, rename = "pin")]
     pub pins: Vec<Pin>,
+    /// The machines that legs are built on, by platform: what `runs-on` of a workflow takes.
+    #[schemars(with = "IndexMap<String, Runner>")]
+    #[serde(default)]
+    pub runners: IndexMap<Platform, Runner>,
 }
 
 /// What holds for the whole set.
@@ -59,6 +65,11 @@ pub struct Release {
     /// What stands before the version in git tags.
     #[serde(default = "default_tag_prefix")]
     pub tag_prefix: String,
+    /// Whether everyone may pull without credentials: true, or a list of registries. A release makes sure of it
+    /// before anything is tagged.
+    #[schemars(extend("default" = false))]
+    #[serde(default)]
+    pub public: Public,
 }
 
 pub(super) fn default_tag_prefix() -> String {
@@ -178,6 +189,10 @@ pub enum Builder {
     Buildx,
     /// Built in, without a daemon, for Dockerfiles without RUN.
     Assemble,
+    /// Another tool, which leaves an OCI layout.
+    Layout,
+    /// Nothing: the image is at a registry already, by digest.
+    Existing,
 }
 
 impl Builder {
@@ -186,6 +201,8 @@ impl Builder {
         match self {
             Self::Buildx => "buildx",
             Self::Assemble => "assemble",
+            Self::Layout => "layout",
+            Self::Existing => "existing",
         }
     }
 }
@@ -198,8 +215,10 @@ pub struct Image {
     #[schemars(extend("default" = "buildx"))]
     #[serde(default)]
     pub builder: Builder,
-    /// The Dockerfile, relative to the configuration file.
+    /// The Dockerfile, relative to the configuration file. Empty where the builder reads none: `existing`, and
+    /// `layout` without a preset that does.
     #[schemars(with = "String")]
+    #[serde(default)]
     pub dockerfile: Utf8PathBuf,
     /// The build context, relative to the configuration file.
     #[serde(default = "default_context")]
@@ -214,6 +233,13 @@ pub struct Image {
     pub platforms: Option<Vec<Platform>>,
     /// The time limit of each of this image's steps.
     pub timeout: Option<TimeLimit>,
+    /// Whether everyone may pull this image, if not what holds for the set.
+    pub public: Option<Public>,
+    /// What it is made from, patterns (`src/**`) included: while none of it changes, the image is current. Without
+    /// it, every commit makes another image.
+    #[schemars(with = "Vec<String>")]
+    #[serde(default)]
+    pub inputs: Vec<Utf8PathBuf>,
     /// Tags that never move, as templates; `{version}-{image}` if absent.
     #[serde(default = "default_tags")]
     pub tags: Vec<String>,
@@ -226,6 +252,10 @@ pub struct Image {
     /// Labels, their values templates.
     #[serde(default)]
     pub labels: IndexMap<String, String>,
+    /// Annotations of manifests and index, their values templates. Labels that begin with
+    /// `org.opencontainers.image.` are annotations too.
+    #[serde(default)]
+    pub annotations: IndexMap<String, String>,
     /// The builder instance that buildx builds with; the one that `docker buildx use` chose if absent.
     pub builder_instance: Option<String>,
     /// What instructions may read while they run, and that is never in the image.
@@ -245,6 +275,20 @@ pub struct Image {
     #[schemars(extend("default" = "max"))]
     #[serde(default)]
     pub provenance: BuildProvenance,
+    /// The network of RUN instructions: `default`, `none` or `host`.
+    pub network: Option<Network>,
+    /// Agents and keys that RUN instructions may use, as buildx spells them: `default`, `ID=SOCKET`.
+    #[serde(default)]
+    pub ssh: Vec<String>,
+    /// BuildKit's own bill of materials: `on`, or the image of a generator.
+    pub sbom: Option<String>,
+    /// Whether buildx gives every file the image's time, so that the same content has the same digest.
+    #[serde(default)]
+    pub rewrite_timestamp: bool,
+    /// How another tool is run, and where the layout is that it leaves.
+    pub layout: Option<LayoutTable>,
+    /// What is at a registry already: a reference with a digest, or one for each platform.
+    pub existing: Option<Existing>,
     /// What a scan may find without stopping the release.
     #[serde(default)]
     pub gate: Gate,
@@ -308,6 +352,13 @@ pub struct Gate {
     /// The file of ignores, if there is one: `.trivyignore.yaml` or `.trivyignore`.
     #[schemars(with = "Option<String>")]
     pub ignore_file: Option<Utf8PathBuf>,
+    /// What becomes of a vulnerability that the scanner could not rate.
+    #[schemars(extend("default" = "warn"))]
+    pub unknown_severity: UnknownSeverity,
+    /// Whether an ignore must say why; one that does not is an error and covers nothing.
+    pub require_statement: bool,
+    /// Whether an ignore must say when it ends; one that does not is an error and covers nothing.
+    pub require_expiry: bool,
 }
 
 impl Default for Gate {
@@ -318,8 +369,22 @@ impl Default for Gate {
             only_fixed: false,
             report: "reports/{image}-{platform}.json".to_owned(),
             ignore_file: None,
+            unknown_severity: UnknownSeverity::Warn,
+            require_statement: false,
+            require_expiry: false,
         }
     }
+}
+
+/// What becomes of a vulnerability that the scanner could not rate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownSeverity {
+    /// It is reported as a warning.
+    #[default]
+    Warn,
+    /// It blocks, as if it were over the line.
+    Block,
 }
 
 /// What blocks.

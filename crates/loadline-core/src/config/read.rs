@@ -52,6 +52,13 @@ pub(super) struct Node<'d> {
     value: &'d DeValue<'d>,
 }
 
+impl Node<'_> {
+    /// Whether it is written as a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+}
+
 /// A table that is read key by key; what was not asked for in the end is unknown.
 pub(super) struct Fields<'d> {
     pub(super) path: String,

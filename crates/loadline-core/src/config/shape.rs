@@ -11,8 +11,9 @@ use super::check::{Check, Contract};
 use super::codes;
 use super::model::{
     Builder, ChannelTag, Config, Gate, GateMode, Image, MovingTag, OneOrMany, Release, SharedRegion,
-    ThresholdSeverity, TimeLimit, Verify, VersionSource,
+    ThresholdSeverity, TimeLimit, UnknownSeverity, Verify, VersionSource,
 };
+use super::public::Public;
 use super::read::{Fields, Node, Reader, StringOr, shown};
 use crate::code::Code;
 use crate::platform::Platform;
@@ -60,8 +61,12 @@ impl Reader<'_> {
                 pins.extend(self.pin(&node));
             }
         }
+        let runners = match self.optional(&mut top, "runners") {
+            Some(node) => self.runners(&node),
+            None => IndexMap::new(),
+        };
         self.finish(top);
-        Config { release, shared_regions, images, verify, check, pins }
+        Config { release, shared_regions, images, verify, check, pins, runners }
     }
 
     fn release(&mut self, node: &Node<'_>) -> Release {
@@ -89,6 +94,9 @@ impl Reader<'_> {
         }
         if let Some(node) = self.optional(&mut fields, "tag-prefix") {
             release.tag_prefix = self.string(&node).unwrap_or_default();
+        }
+        if let Some(node) = self.optional(&mut fields, "public") {
+            release.public = self.public(&node).unwrap_or_default();
         }
         self.finish(fields);
         release
@@ -120,10 +128,17 @@ impl Reader<'_> {
         let mut fields = self.table(node, "a table: `[image.NAME]`")?;
         let mut image = Image::stand_in();
         if let Some(node) = self.optional(&mut fields, "builder") {
-            let choices = [("buildx", Builder::Buildx), ("assemble", Builder::Assemble)];
+            let choices = [Builder::Buildx, Builder::Assemble, Builder::Layout, Builder::Existing]
+                .map(|b| (b.name(), b));
             image.builder = self.choice(&node, &choices).unwrap_or_default();
         }
-        if let Some(node) = self.required(&mut fields, "dockerfile", "dockerfile = \"Dockerfile\"") {
+        let dockerfile = match image.builder {
+            Builder::Buildx | Builder::Assemble => {
+                self.required(&mut fields, "dockerfile", "dockerfile = \"Dockerfile\"")
+            }
+            Builder::Layout | Builder::Existing => self.optional(&mut fields, "dockerfile"),
+        };
+        if let Some(node) = dockerfile {
             image.dockerfile = self.path(&node).unwrap_or_default();
         }
         if let Some(node) = self.optional(&mut fields, "context") {
@@ -140,6 +155,14 @@ impl Reader<'_> {
         }
         if let Some(node) = self.optional(&mut fields, "timeout") {
             image.timeout = self.time_limit(&node);
+        }
+        if let Some(node) = self.optional(&mut fields, "public") {
+            image.public = self.public(&node);
+        }
+        if let Some(node) = self.optional(&mut fields, "inputs") {
+            for node in self.list(&node, "a list of files").unwrap_or_default() {
+                image.inputs.extend(self.path(&node));
+            }
         }
         if let Some(node) = self.optional(&mut fields, "tags") {
             image.tags.clear();
@@ -158,6 +181,9 @@ impl Reader<'_> {
         }
         if let Some(node) = self.optional(&mut fields, "labels") {
             image.labels = self.texts(&node);
+        }
+        if let Some(node) = self.optional(&mut fields, "annotations") {
+            image.annotations = self.texts(&node);
         }
         self.builder_keys(&mut fields, &mut image);
         if let Some(node) = self.optional(&mut fields, "gate") {
@@ -211,6 +237,16 @@ impl Reader<'_> {
         if let Some(node) = self.optional(&mut fields, "ignore-file") {
             gate.ignore_file = self.path(&node);
         }
+        if let Some(node) = self.optional(&mut fields, "unknown-severity") {
+            let choices = [("warn", UnknownSeverity::Warn), ("block", UnknownSeverity::Block)];
+            gate.unknown_severity = self.choice(&node, &choices).unwrap_or_default();
+        }
+        if let Some(node) = self.optional(&mut fields, "require-statement") {
+            gate.require_statement = self.boolean(&node).unwrap_or_default();
+        }
+        if let Some(node) = self.optional(&mut fields, "require-expiry") {
+            gate.require_expiry = self.boolean(&node).unwrap_or_default();
+        }
         self.finish(fields);
         gate
     }
@@ -245,7 +281,7 @@ impl Reader<'_> {
 
     /// A table of names and texts. A name that is there with a value of another type is kept with an
     /// empty text: rules about names go on.
-    fn texts(&mut self, node: &Node<'_>) -> IndexMap<String, String> {
+    pub(super) fn texts(&mut self, node: &Node<'_>) -> IndexMap<String, String> {
         let Some(fields) = self.table(node, "a table of strings") else { return IndexMap::new() };
         let mut texts = IndexMap::new();
         for (name, node) in self.entries(&fields) {
@@ -255,7 +291,7 @@ impl Reader<'_> {
         texts
     }
 
-    fn parsed<T: FromStr>(
+    pub(super) fn parsed<T: FromStr>(
         &mut self,
         node: &Node<'_>,
         code: &'static Code,
@@ -272,11 +308,11 @@ impl Reader<'_> {
         }
     }
 
-    fn time_limit(&mut self, node: &Node<'_>) -> Option<TimeLimit> {
+    pub(super) fn time_limit(&mut self, node: &Node<'_>) -> Option<TimeLimit> {
         self.parsed(node, &codes::BAD_TIME_LIMIT, Clone::clone, "")
     }
 
-    fn platforms(&mut self, node: &Node<'_>) -> Vec<Platform> {
+    pub(super) fn platforms(&mut self, node: &Node<'_>) -> Vec<Platform> {
         let nodes = self.list(node, "a list of platforms").unwrap_or_default();
         nodes
             .iter()
@@ -414,6 +450,7 @@ impl Release {
             timeout: TimeLimit::default(),
             version: VersionSource::default(),
             tag_prefix: super::model::default_tag_prefix(),
+            public: Public::default(),
         }
     }
 }
@@ -434,16 +471,25 @@ impl Image {
             repository: None,
             platforms: None,
             timeout: None,
+            public: None,
+            inputs: Vec::new(),
             tags: super::model::default_tags(),
             moving_tags: Vec::new(),
             build_args: IndexMap::new(),
             labels: IndexMap::new(),
+            annotations: IndexMap::new(),
             builder_instance: None,
             secrets: Vec::new(),
             cache_from: Vec::new(),
             cache_to: Vec::new(),
             contexts: IndexMap::new(),
             provenance: super::build::BuildProvenance::default(),
+            network: None,
+            ssh: Vec::new(),
+            sbom: None,
+            rewrite_timestamp: false,
+            layout: None,
+            existing: None,
             gate: Gate::default(),
             contract: Contract::default(),
         }

@@ -67,6 +67,18 @@ pub(super) struct Grant {
     actions: Vec<String>,
 }
 
+impl Grant {
+    fn to_pull(name: &str) -> Self {
+        Self { kind: "repository".to_owned(), name: name.to_owned(), actions: vec!["pull".to_owned()] }
+    }
+
+    /// What of it everyone may do.
+    fn only_pulling(self) -> Option<Self> {
+        let pulls = self.kind == "repository" && self.actions.iter().any(|action| action == "pull");
+        pulls.then(|| Self::to_pull(&self.name))
+    }
+}
+
 impl Access {
     pub(super) fn allows(&self, name: &Name, action: Action) -> bool {
         self.has("repository", name.as_str(), action.name())
@@ -105,6 +117,7 @@ pub(super) struct Auth {
     key: hmac::Key,
     clock: Clock,
     challenge: Challenge,
+    anonymous_pull: bool,
 }
 
 impl Auth {
@@ -115,7 +128,14 @@ impl Auth {
         challenge: Challenge,
     ) -> std::io::Result<Self> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?);
-        Ok(Self { user, password, key, clock, challenge })
+        Ok(Self { user, password, key, clock, challenge, anonymous_pull: false })
+    }
+
+    /// Lets everyone pull: by an anonymous token, as public repositories do, or without any where the challenge
+    /// is for a password.
+    pub(super) fn open_to_pulls(mut self, open: bool) -> Self {
+        self.anonymous_pull = open;
+        self
     }
 
     /// Who asks, and whether they may.
@@ -135,7 +155,19 @@ impl Auth {
             _ => None,
         };
         let ask = |error: Option<&str>| self.ask(headers, scope.as_ref(), source.as_ref(), error);
-        let Some(header) = headers.get(AUTHORIZATION) else { return Err(ask(None)) };
+        let Some(header) = headers.get(AUTHORIZATION) else {
+            // Registries that hand out tokens want one for pulling, too: an anonymous one.
+            return match &scope {
+                Some((name, actions))
+                    if self.anonymous_pull
+                        && self.challenge == Challenge::Basic
+                        && actions.as_slice() == [Action::Pull] =>
+                {
+                    Ok(Access::Scoped(vec![Grant::to_pull(name.as_str())]))
+                }
+                _ => Err(ask(None)),
+            };
+        };
         let header = header.to_str().unwrap_or_default();
         let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
         let access = if scheme.eq_ignore_ascii_case("basic") {
@@ -182,7 +214,8 @@ impl Auth {
             let (scheme, rest) = header.split_once(' ').unwrap_or_default();
             (scheme.eq_ignore_ascii_case("basic") && self.is_password(rest), query)
         };
-        if !known {
+        let anonymous = self.anonymous_pull && method == Method::GET && headers.get(AUTHORIZATION).is_none();
+        if !known && !anonymous {
             return Err(unauthorized("the token service wants the user's name and password")
                 .header(WWW_AUTHENTICATE, &format!("Basic realm=\"{SERVICE}\"")));
         }
@@ -190,6 +223,7 @@ impl Auth {
             .all("scope")
             .flat_map(|scopes| scopes.split(' '))
             .filter_map(grant)
+            .filter_map(|grant| if known { Some(grant) } else { grant.only_pulling() })
             .take(MAX_SCOPES)
             .collect();
         let now = self.clock.now();

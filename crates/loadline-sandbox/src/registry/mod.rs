@@ -58,6 +58,8 @@ pub struct Config {
     pub no_referrers: bool,
     /// The one user, where authentication is wanted.
     pub auth: Option<(String, Secret)>,
+    /// Whether everyone may pull, where authentication is wanted.
+    pub anonymous_pull: bool,
     /// What a client without credentials is told.
     pub challenge: Challenge,
     /// Refuses whatever changes something (405).
@@ -81,6 +83,7 @@ impl Config {
             data: data.into(),
             no_referrers: false,
             auth: None,
+            anonymous_pull: false,
             challenge: Challenge::default(),
             read_only: false,
             faults: Faults::default(),
@@ -152,6 +155,7 @@ impl Registry {
         let auth = config
             .auth
             .map(|(user, password)| auth::Auth::new(user, password, config.clock, config.challenge))
+            .map(|auth| auth.map(|auth| auth.open_to_pulls(config.anonymous_pull)))
             .transpose()
             .map_err(|source| StoreError { action: "make a key for", path: config.data, source })?;
         let state = state::State {

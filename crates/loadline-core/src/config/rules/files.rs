@@ -35,7 +35,7 @@ fn demand(
     place: &str,
     what: &str,
 ) {
-    // An empty path stands in for one that already has a finding.
+    // An empty path stands in for one that already has a finding, or that a builder has no use for.
     if path.as_str().is_empty() || look(path) == Some(wanted) {
         return;
     }

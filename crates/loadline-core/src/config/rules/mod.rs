@@ -23,4 +23,5 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config, look: &dyn Fn(&Utf
     templates::check(reader, config);
     tags::check(reader, config);
     predicates::check(reader, config);
+    super::public::check(reader, config);
 }

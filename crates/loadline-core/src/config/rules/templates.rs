@@ -31,6 +31,9 @@ fn of_image<'c>(name: &str, image: &'c Image) -> Vec<(String, &'c str, bool)> {
     for (key, value) in &image.labels {
         all.push((path(format!("labels.{key}")), value.as_str(), false));
     }
+    for (key, value) in &image.annotations {
+        all.push((path(format!("annotations.{key}")), value.as_str(), false));
+    }
     for (key, caches) in [("cache-from", &image.cache_from), ("cache-to", &image.cache_to)] {
         for (index, cache) in caches.iter().enumerate() {
             all.push((path(format!("{key}[{index}]")), cache.as_str(), true));

@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Want this user and password at the registry.
     #[arg(long, value_name = "USER:PASSWORD")]
     auth: Option<String>,
+    /// Let everyone pull all the same, as from public repositories.
+    #[arg(long, requires = "auth")]
+    anonymous_pull: bool,
     /// Make requests fail, for tests: `PUT manifests:503*2`.
     #[arg(long, value_name = "FAULT")]
     fault: Vec<String>,
@@ -69,6 +72,7 @@ pub(super) fn run(args: Args, world: &World) -> Exit {
     options.no_referrers = args.no_referrers;
     options.read_only = args.read_only;
     options.auth = auth;
+    options.anonymous_pull = args.anonymous_pull;
     options.faults = faults;
     options.clock = world.clock;
     options.open_metrics = args.open_metrics;
