@@ -198,7 +198,45 @@ fn secrets_and_contexts() {
     only(&daemon("cache-to = [\"{imge}\"]"), "config-unknown-variable | {imge} | did you mean `image`?");
     only(
         &daemon("builder = \"assemble\"\nprovenance = \"max\""),
-        "config-other-builder | \"max\" | take it out, or build with `buildx`",
+        "config-other-builder | \"max\" | take it out, or choose the builder that it is for",
+    );
+}
+
+#[test]
+fn what_other_tools_make() {
+    let daemon = |more: &str| with("dockerfile = \"Dockerfile.daemon\"", more);
+    only(
+        &daemon("builder = \"layout\""),
+        "config-bad-layout | [image.daemon] | add a table `layout` with `preset`, `command` or `path`",
+    );
+    for (layout, help) in [
+        ("{}", "add one of the three"),
+        ("{ preset = \"ko\" }", "add: package = \"./cmd/server\""),
+        ("{ preset = \"buildah\" }", "add to the image: dockerfile = \"Dockerfile\""),
+        ("{ preset = \"devcontainer\", path = \"x\" }", "take `path` out"),
+        ("{ command = [\"make\"] }", "add `path`, or `{output}` to the arguments"),
+        ("{ preset = \"devcontainer\", command = [\"make\"] }", "take one of the two out"),
+    ] {
+        let text = daemon(&format!("builder = \"layout\"\nlayout = {layout}"));
+        only(&text, &format!("config-bad-layout | {layout} | {help}"));
+    }
+    only(
+        &daemon("builder = \"layout\"\nlayout = { path = \"out\", memory = \"much\" }"),
+        "config-bad-layout | \"much\" | write it as \"2g\"",
+    );
+    only(
+        &daemon("builder = \"existing\"\nexisting = \"ghcr.io/a/b:1\""),
+        "config-bad-existing | \"ghcr.io/a/b:1\" | write it as `REPOSITORY@sha256:…`",
+    );
+    let digest = Digest::of("x");
+    let text = format!("builder = \"existing\"\nexisting = {{ \"linux/amd64\" = \"ghcr.io/a/b@{digest}\" }}");
+    assert!(said(&daemon(&text)).is_empty(), "{:?}", said(&daemon(&text)));
+    let runners = |more: &str| format!("{}\n[runners]\n{more}\n", with("", ""));
+    assert!(said(&runners("\"linux/arm64\" = [\"self-hosted\", \"arm\"]")).is_empty());
+    only(&runners("arm = \"x\""), "config-bad-runner | \"x\" | write it as \"linux/amd64\"");
+    only(
+        &runners("\"linux/amd64\" = []"),
+        "config-bad-runner | [] | write a label, such as \"ubuntu-24.04\"",
     );
 }
 
