@@ -9,13 +9,16 @@
 
 mod codes;
 mod json;
+pub mod online;
 pub mod sign;
 pub mod trust;
 pub mod verify;
 
 pub use codes::*;
+pub use online::{Borne, OnlineError};
 pub use sign::{
-    GitHubActions, RekorVersion, Service, SignError, Signer, SigningKey, SigningServices, TokenSource,
+    Claims, GitHubActions, Interactive, Name, Prompt, RekorVersion, STATEMENT_LIMIT, Service, SignError, Signer,
+    SigningKey, SigningServices, TokenSource,
 };
 pub use trust::{Instance, TrustError, TrustRoot, TrustRoots};
 pub use verify::{BUNDLE_LIMIT, Expected, KeyTrust, PublicKey, Verifier, VerifyError};

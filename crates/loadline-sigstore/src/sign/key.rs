@@ -1,4 +1,4 @@
-//! Long-lived signing keys: ECDSA P-256, unencrypted PKCS#8, PEM.
+//! Long-lived signing keys: ECDSA P-256, PKCS#8, PEM; cosign's encrypted form of them too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,6 +6,7 @@ use loadline_core::{Digest, Secret};
 use sigstore_crypto::{KeyAlgorithm, KeyPair};
 use sigstore_types::DerPublicKey;
 
+use crate::sign::cosign_key;
 use crate::sign::error::SignError;
 use crate::verify::PublicKey;
 
@@ -29,6 +30,21 @@ impl SigningKey {
         Ok(key)
     }
 
+    /// A key from its PEM, decrypted with this password where cosign encrypted it.
+    ///
+    /// # Errors
+    /// As [`SigningKey::from_pem`]; a wrong password.
+    pub fn from_encrypted_pem(pem: &Secret, password: &Secret) -> Result<Self, SignError> {
+        let der = cosign_key::decrypt(pem.expose(), password.expose())
+            .map_err(|reason| SignError::Key { reason })?;
+        Self::from_pem(Secret::new(format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(der))))
+    }
+
+    /// Whether a PEM is cosign's encrypted form, which takes a password.
+    pub fn is_encrypted(pem: &Secret) -> bool {
+        cosign_key::is_one(pem.expose())
+    }
+
     /// Its public half.
     ///
     /// # Errors
@@ -42,7 +58,7 @@ impl SigningKey {
         let text = self.pem.expose();
         if text.contains("ENCRYPTED") {
             return Err(refuse(
-                "it is encrypted; only unencrypted PKCS#8 is read: `openssl pkcs8 -topk8 -nocrypt`",
+                "it is encrypted, and not as cosign encrypts; decrypt it with `openssl pkcs8 -topk8 -nocrypt`",
             ));
         }
         let body = text

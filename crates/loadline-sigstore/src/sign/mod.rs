@@ -3,9 +3,12 @@
 //! The steps are the library's clients', one by one, so that each has a time limit and each failure
 //! names its service and address.
 
+mod claims;
+mod cosign_key;
 mod error;
+mod interactive;
 mod key;
-mod reach;
+pub(crate) mod reach;
 mod services;
 mod token;
 
@@ -24,10 +27,12 @@ use sigstore_tsa::TimestampClient;
 use sigstore_types::bundle::{MessageDigest, MessageSignature};
 use sigstore_types::{
     DerCertificate, DsseEnvelope, DsseSignature, HashAlgorithm, KeyId, KindVersion, PayloadBytes, Sha256Hash,
-    SignatureBytes, SignatureContent, TransparencyLogEntry, pae,
+    SignatureBytes, SignatureContent, TimestampToken, TransparencyLogEntry, pae,
 };
 
+pub use claims::{Claims, Name};
 pub use error::{Service, SignError};
+pub use interactive::{Interactive, Prompt};
 pub use key::SigningKey;
 pub use services::{RekorVersion, SigningServices};
 pub use token::{GitHubActions, TokenSource};
@@ -37,6 +42,12 @@ use crate::verify::BUNDLE_LIMIT;
 /// How long one service may take to answer, unless told otherwise. Public Rekor takes up to 20 s for
 /// large statements.
 pub const STEP_LIMIT: Duration = Duration::from_secs(60);
+
+/// The room that certificate, log entry and timestamp take in a bundle, in bytes.
+const AROUND: usize = 64 * 1024;
+/// The largest statement that is signed, in bytes: base64 makes four bytes of three, and a bundle over its
+/// own limit would not be verified.
+pub const STATEMENT_LIMIT: usize = (BUNDLE_LIMIT - AROUND) / 4 * 3;
 
 /// Who signs.
 #[derive(Debug, Clone)]
@@ -131,13 +142,8 @@ impl Signer {
     /// # Errors
     /// As [`Signer::sign_statement`].
     pub async fn sign_payload(&self, payload_type: &str, payload: &[u8]) -> Result<Vec<u8>, SignError> {
-        // Base64 makes four bytes of three; 64 KiB is room for certificate, log entry and timestamp.
-        let size = payload.len().div_ceil(3) * 4 + 64 * 1024;
-        if size > BUNDLE_LIMIT {
-            return Err(SignError::TooLarge {
-                size: payload.len(),
-                limit: (BUNDLE_LIMIT - 64 * 1024) / 4 * 3,
-            });
+        if payload.len() > STATEMENT_LIMIT {
+            return Err(SignError::TooLarge { size: payload.len(), limit: STATEMENT_LIMIT });
         }
         let (pair, material) = self.credentials().await?;
         let pae = pae(payload_type, payload);
@@ -149,8 +155,9 @@ impl Signer {
             PayloadBytes::new(payload.to_vec()),
             DsseSignature::new(signature.clone(), KeyId::default()),
         );
+        let timestamp = self.timestamp(&signature).await?;
         let entry = self.log(&material, &digest, &signature, Some(&envelope)).await?;
-        self.finish(material, SignatureContent::DsseEnvelope(envelope), entry, &signature).await
+        finish(material, SignatureContent::DsseEnvelope(envelope), timestamp, entry)
     }
 
     /// Signs an artifact itself, by its SHA-256 digest.
@@ -162,12 +169,13 @@ impl Signer {
             .map_err(|_| SignError::Statement { reason: format!("{digest} is no SHA-256 digest") })?;
         let (pair, material) = self.credentials().await?;
         let signature = pair.sign_digest(&hash).map_err(SignError::crypto)?;
+        let timestamp = self.timestamp(&signature).await?;
         let entry = self.log(&material, &hash, &signature, None).await?;
         let content = SignatureContent::MessageSignature(
             MessageSignature::new(signature.clone())
                 .with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, hash.into())),
         );
-        self.finish(material, content, entry, &signature).await
+        finish(material, content, timestamp, entry)
     }
 
     /// A key to sign with, and what vouches for it.
@@ -255,38 +263,19 @@ impl Signer {
         }
     }
 
-    /// Adds the timestamp, where there is an authority, and writes the bundle.
-    async fn finish(
-        &self,
-        material: Material,
-        content: SignatureContent,
-        entry: Option<TransparencyLogEntry>,
-        signature: &SignatureBytes,
-    ) -> Result<Vec<u8>, SignError> {
-        let material = match material {
-            Material::Certificate(certificate) => VerificationMaterialV03::Certificate(certificate),
-            Material::Key { hint, .. } => VerificationMaterialV03::PublicKey { hint },
-        };
-        let mut bundle = BundleV03::new(material, content);
-        if let Some(entry) = entry {
-            bundle = bundle.with_tlog_entry(entry);
+    /// Gets a timestamp, where there is an authority. It comes before the log: what the authority's absence
+    /// ends has left no entry there, and trying again makes no second one.
+    async fn timestamp(&self, signature: &SignatureBytes) -> Result<Option<TimestampToken>, SignError> {
+        let Some(address) = self.services.tsa() else { return Ok(None) };
+        let client = TimestampClient::builder(address)
+            .with_http_client(self.http.clone())
+            .build()
+            .map_err(|error| SignError::Config { reason: error.to_string() })?;
+        let answer = self.within(Service::Tsa, address, client.timestamp_signature(signature)).await?;
+        match answer {
+            Ok(timestamp) => Ok(Some(timestamp)),
+            Err(error) => Err(self.tsa_error(address, error).await),
         }
-        if let Some(address) = self.services.tsa() {
-            let client = TimestampClient::builder(address)
-                .with_http_client(self.http.clone())
-                .build()
-                .map_err(|error| SignError::Config { reason: error.to_string() })?;
-            let answer = self.within(Service::Tsa, address, client.timestamp_signature(signature)).await?;
-            match answer {
-                Ok(timestamp) => bundle = bundle.with_rfc3161_timestamp(timestamp),
-                Err(error) => return Err(self.tsa_error(address, error).await),
-            }
-        }
-        bundle
-            .into_bundle()
-            .to_json()
-            .map(String::into_bytes)
-            .map_err(|error| SignError::Crypto { reason: error.to_string() })
     }
 
     /// Runs one step within its time limit.
@@ -302,4 +291,29 @@ impl Signer {
             after: self.step_limit,
         })
     }
+}
+
+/// Writes the bundle.
+fn finish(
+    material: Material,
+    content: SignatureContent,
+    timestamp: Option<TimestampToken>,
+    entry: Option<TransparencyLogEntry>,
+) -> Result<Vec<u8>, SignError> {
+    let material = match material {
+        Material::Certificate(certificate) => VerificationMaterialV03::Certificate(certificate),
+        Material::Key { hint, .. } => VerificationMaterialV03::PublicKey { hint },
+    };
+    let mut bundle = BundleV03::new(material, content);
+    if let Some(entry) = entry {
+        bundle = bundle.with_tlog_entry(entry);
+    }
+    if let Some(timestamp) = timestamp {
+        bundle = bundle.with_rfc3161_timestamp(timestamp);
+    }
+    bundle
+        .into_bundle()
+        .to_json()
+        .map(String::into_bytes)
+        .map_err(|error| SignError::Crypto { reason: error.to_string() })
 }

@@ -1,5 +1,7 @@
 //! Where identity tokens come from.
 
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use loadline_core::{Clock, Secret};
@@ -8,6 +10,7 @@ use sigstore_sign::oidc::IdentityToken;
 use url::Url;
 
 use crate::sign::error::{Service, SignError, said, shown};
+use crate::sign::interactive::Interactive;
 use crate::sign::reach;
 
 /// The audience that Fulcio demands.
@@ -20,6 +23,10 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 pub enum TokenSource {
     /// This one, while it lasts.
     Given(Secret),
+    /// What is in this file at the time: something else keeps it fresh.
+    File(PathBuf),
+    /// Whoever logs in, in a browser.
+    Interactive(Interactive),
     /// Whatever this address hands out: a sandbox's `token_url`.
     Address(Url),
     /// GitHub Actions' ambient token.
@@ -46,6 +53,11 @@ impl TokenSource {
         let origin = self.origin();
         let text = match self {
             Self::Given(token) => token.expose().trim().to_owned(),
+            Self::File(path) => read(path)
+                .map_err(|reason| SignError::Token { origin: origin.clone(), reason })?
+                .trim()
+                .to_owned(),
+            Self::Interactive(login) => return login.token(client, clock, limit).await,
             Self::Address(address) => ask(client, address, None, limit).await?,
             Self::GitHubActions(actions) => {
                 let mut address = Url::parse(&actions.request_url).map_err(|_| SignError::Token {
@@ -72,8 +84,22 @@ impl TokenSource {
             Self::Given(_) => "what was given".to_owned(),
             Self::Address(address) => shown(address.as_str()),
             Self::GitHubActions(_) => "GitHub Actions".to_owned(),
+            Self::File(path) => path.display().to_string(),
+            Self::Interactive(_) => "the login".to_owned(),
         }
     }
+}
+
+/// The token in a file; never more of it than a token has.
+fn read(path: &std::path::Path) -> Result<String, String> {
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(ANSWER_LIMIT as u64 + 1).read_to_string(&mut text))
+        .map_err(|error| error.to_string())?;
+    if text.len() > ANSWER_LIMIT {
+        return Err(format!("the file has more than {ANSWER_LIMIT} bytes"));
+    }
+    Ok(text)
 }
 
 /// Asks an issuer; its answer is the token itself, or JSON that holds it as `value` or `token`.
