@@ -86,6 +86,12 @@ pub static SIGNED_IN_FUTURE: Code = Code::new(
     "signed more than a day from now",
     "A log or timestamp authority vouches for a time that has not come yet: this machine's clock is wrong, or theirs is.",
 );
+/// Another timestamp authority vouches for the time than the policy names.
+pub static TIMESTAMP_AUTHORITY_MISMATCH: Code = Code::new(
+    "timestamp-authority-mismatch",
+    "another timestamp authority vouches for the time than the policy names",
+    "The trust root believes several who vouch for times, and the policy only some of them. The time is proven, by somebody else: a log, or an authority that the policy does not list. Sign with the right authority, or mend the policy's list.",
+);
 /// The provenance has another build type.
 pub static BUILD_TYPE_MISMATCH: Code = Code::new(
     "build-type-mismatch",
@@ -141,6 +147,13 @@ pub static EVIDENCE_ON_INDEX_ONLY: Code = Code::new(
     "The index has evidence of this kind, and it names the index alone. An SBOM or scan of an index looked at one platform, usually. Attest each platform, or let the policy count all evidence of an index.",
 );
 
+/// The policy cannot be used.
+pub static POLICY_INVALID: Code = Code::new(
+    "policy-invalid",
+    "the policy cannot be used",
+    "A policy says who must have signed, and there is none by default: name a signer with --certificate-identity, --signer-workflow, --repo or --key, in a policy file, or as `signer-workflow` in the configuration. The message says what is missing or wrong, and where.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &IDENTITY_MISMATCH,
@@ -157,6 +170,7 @@ pub static CODES: &[&Code] = &[
     &SELF_HOSTED_RUNNER,
     &TOO_OLD,
     &SIGNED_IN_FUTURE,
+    &TIMESTAMP_AUTHORITY_MISMATCH,
     &BUILD_TYPE_MISMATCH,
     &BUILDER_MISMATCH,
     &BASE_IMAGE_NOT_ALLOWED,
@@ -166,4 +180,5 @@ pub static CODES: &[&Code] = &[
     &SET_ONLY,
     &EVIDENCE_MISSING,
     &EVIDENCE_ON_INDEX_ONLY,
+    &POLICY_INVALID,
 ];

@@ -11,6 +11,7 @@
 mod add_up;
 mod codes;
 mod demand;
+pub mod document;
 mod judge;
 mod policy;
 mod provenance;
@@ -22,6 +23,7 @@ mod uri;
 pub use add_up::{Candidate, Gathered, Judged, add_up};
 pub use codes::*;
 pub use demand::{Demand, IndexEvidence, Target, demands};
+pub use document::{PolicyDocument, PolicyError};
 pub use judge::{JudgeContext, Rule, judge};
 pub use policy::{Policy, PolicyBuilder, PolicyStart};
 pub use provenance::{GitDependency, ProvenanceError, Stated, StatedWorkflow};

@@ -14,6 +14,7 @@ pub mod runner;
 pub(crate) mod set_only;
 pub mod source_repository;
 pub(crate) mod subject;
+pub mod timestamp_authority;
 pub mod workflow;
 
 use loadline_core::proof::{Claim, Proof};
