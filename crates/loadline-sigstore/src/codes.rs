@@ -231,6 +231,19 @@ pub static SIGNING_KEY: Code = Code::new(
     "Keys are P-256 in unencrypted PKCS#8 PEM. Convert it with `openssl pkcs8 -topk8 -nocrypt`.",
 );
 
+/// The log contradicts the bundle.
+pub static LOG_INCONSISTENT: Code = Code::new(
+    "log-inconsistent",
+    "the log, asked now, contradicts the bundle",
+    "With --log-online the log itself is asked: its current tree must include the entry, and the tree that the bundle proves must be the beginning of it. It is not so: the log has forgotten the entry, shows different trees to different readers, or the bundle names a log that it never was in. Do not use the artifact, and tell those who run the log.",
+);
+/// The log could not be asked.
+pub static LOG_UNREACHABLE: Code = Code::new(
+    "log-unreachable",
+    "the log could not be asked",
+    "With --log-online the log itself is asked whether it still includes the entry, and it did not answer, or not in its protocol, so that the verdict is `unknown`. The bundle's own proof was verified without it: leave --log-online away where that is enough.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &BUNDLE_MALFORMED,
@@ -264,6 +277,8 @@ pub static CODES: &[&Code] = &[
     &SUBJECT_MISMATCH,
     &ARTIFACT_FORM,
     &TRUST_ROOT_UNUSABLE,
+    &LOG_INCONSISTENT,
+    &LOG_UNREACHABLE,
     &SIGNING_UNREACHABLE,
     &SIGNING_REFUSED,
     &SIGNING_TIMEOUT,

@@ -6,4 +6,4 @@ mod update;
 
 pub use root::{Instance, Part, PartKind, ROOT_LIMIT, TrustError, TrustRoot};
 pub use roots::TrustRoots;
-pub use update::{Cache, fetch};
+pub use update::{Cache, Mirror, fetch};

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use crate::trust::root::{Instance, TrustError, TrustRoot};
-use crate::verify::VerifyError;
+use crate::verify::{Leaf, VerifyError};
 
 /// The organisation in certificates of the public-good instance.
 const SIGSTORE: &str = "sigstore.dev";
 /// The organisation in certificates of GitHub's instance.
 const GITHUB: &str = "GitHub, Inc.";
 
-/// The roots at hand: either one that was given, and then only that one, or the public-good instance's
-/// and GitHub's, told apart by the organisation that issued the leaf. What is missing from a bundle never
+/// The roots at hand: either those that were given, and then only those, or the public-good instance's
+/// and GitHub's. Several are told apart by who issued the leaf. What is missing from a bundle never
 /// decides: that would let a forger choose the rules.
 #[derive(Debug, Clone)]
 pub struct TrustRoots(Roots);
 
 #[derive(Debug, Clone)]
 enum Roots {
-    Only(Arc<TrustRoot>),
+    Given(Vec<Arc<TrustRoot>>),
     ByIssuer { public_good: Arc<TrustRoot>, github: Arc<TrustRoot> },
 }
 
@@ -41,35 +41,46 @@ impl TrustRoots {
 
     /// This root, for every bundle.
     pub fn only(root: TrustRoot) -> Self {
-        Self(Roots::Only(Arc::new(root)))
+        Self::given([root])
+    }
+
+    /// These roots and no others. A bundle is verified against the one whose authorities issued its
+    /// certificate; without any root, nothing is believed.
+    pub fn given(roots: impl IntoIterator<Item = TrustRoot>) -> Self {
+        Self(Roots::Given(roots.into_iter().map(Arc::new).collect()))
     }
 
     /// All roots at hand.
     pub fn all(&self) -> Vec<&TrustRoot> {
         match &self.0 {
-            Roots::Only(root) => vec![root],
+            Roots::Given(roots) => roots.iter().map(Arc::as_ref).collect(),
             Roots::ByIssuer { public_good, github } => vec![public_good, github],
         }
     }
 
-    /// The root for certificates that this organisation issued.
-    pub(crate) fn for_authority(&self, organisation: &str) -> Result<&TrustRoot, VerifyError> {
-        match (&self.0, organisation) {
-            (Roots::Only(root), _) => Ok(root),
-            (Roots::ByIssuer { public_good, .. }, SIGSTORE) => Ok(public_good),
-            (Roots::ByIssuer { github, .. }, GITHUB) => Ok(github),
-            (Roots::ByIssuer { .. }, _) => {
-                Err(VerifyError::InstanceUnknown { organisation: organisation.to_owned() })
+    /// The roots that a leaf may lead to; never none. Of several given ones, those with an authority of the
+    /// issuer's name: two private instances may call themselves the same, and each is a whole set of rules.
+    pub(crate) fn for_leaf(&self, leaf: &Leaf) -> Result<Vec<&TrustRoot>, VerifyError> {
+        let unknown = || VerifyError::InstanceUnknown { organisation: leaf.authority.clone() };
+        match (&self.0, leaf.authority.as_str()) {
+            (Roots::Given(roots), _) if roots.len() == 1 => Ok(vec![&roots[0]]),
+            (Roots::Given(roots), _) => {
+                let able: Vec<&TrustRoot> =
+                    roots.iter().map(Arc::as_ref).filter(|root| leaf.is_of(root)).collect();
+                if able.is_empty() { Err(unknown()) } else { Ok(able) }
             }
+            (Roots::ByIssuer { public_good, .. }, SIGSTORE) => Ok(vec![public_good]),
+            (Roots::ByIssuer { github, .. }, GITHUB) => Ok(vec![github]),
+            (Roots::ByIssuer { .. }, _) => Err(unknown()),
         }
     }
 
-    /// The root for what was signed with a key: the one given, else the public-good instance's, which is
-    /// the only one of the two that takes keys.
-    pub(crate) fn for_keys(&self) -> &TrustRoot {
+    /// The roots for what was signed with a key: those given, else the public-good instance's, which is the
+    /// only one of the two that takes keys.
+    pub(crate) fn for_keys(&self) -> Vec<&TrustRoot> {
         match &self.0 {
-            Roots::Only(root) => root,
-            Roots::ByIssuer { public_good, .. } => public_good,
+            Roots::Given(roots) => roots.iter().map(Arc::as_ref).collect(),
+            Roots::ByIssuer { public_good, .. } => vec![public_good],
         }
     }
 }

@@ -9,9 +9,9 @@ use sigstore_crypto::x509::FulcioCiClaims;
 use sigstore_types::bundle::VerificationMaterialContent;
 use sigstore_types::{Bundle, DerCertificate, MediaType};
 use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::Utf8StringRef;
 use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
@@ -33,6 +33,7 @@ pub(crate) struct Leaf {
     pub(crate) has_sct: bool,
     pub(crate) from: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
+    issuer: Vec<u8>,
 }
 
 /// Reads the leaf.
@@ -47,10 +48,24 @@ pub(crate) fn leaf(der: &DerCertificate) -> Result<Leaf, VerifyError> {
         has_sct: extensions.iter().any(|extension| extension.extn_id == SCT_LIST),
         from: time(&validity.not_before),
         until: time(&validity.not_after),
+        issuer: certificate.tbs_certificate.issuer.to_der().unwrap_or_default(),
     })
 }
 
 impl Leaf {
+    /// Whether an authority of this root has the name of the leaf's issuer. It proves nothing: it chooses by
+    /// which root the proof is attempted.
+    pub(crate) fn is_of(&self, root: &TrustRoot) -> bool {
+        root.library()
+            .certificate_authorities
+            .iter()
+            .flat_map(|authority| &authority.cert_chain.certificates)
+            .filter_map(|certificate| parse(&certificate.raw_bytes).ok())
+            .any(|certificate| {
+                certificate.tbs_certificate.subject.to_der().ok().as_ref() == Some(&self.issuer)
+            })
+    }
+
     /// Refuses a time of signing at which it was not valid.
     pub(crate) fn check_times(&self, times: &[SigningTime]) -> Result<(), VerifyError> {
         let words = |time: Option<Timestamp>| time.map_or_else(|| "ever".to_owned(), |time| time.to_string());
@@ -146,7 +161,7 @@ fn subject(certificate: &Certificate) -> Result<String, VerifyError> {
 }
 
 /// The identity of a certificate that verified.
-pub(crate) fn identity(leaf: Leaf, issuer: Option<&str>, claims: &FulcioCiClaims) -> Identity {
+pub(crate) fn identity(leaf: &Leaf, issuer: Option<&str>, claims: &FulcioCiClaims) -> Identity {
     let issuer = issuer.unwrap_or_default().to_owned();
     let mut found = BTreeMap::new();
     for (claim, value) in [
@@ -187,5 +202,5 @@ pub(crate) fn identity(leaf: Leaf, issuer: Option<&str>, claims: &FulcioCiClaims
             }
         }
     }
-    Identity { subject: leaf.subject, issuer, authority: leaf.authority, claims: found }
+    Identity { subject: leaf.subject.clone(), issuer, authority: leaf.authority.clone(), claims: found }
 }

@@ -2,6 +2,7 @@
 
 use loadline_core::proof::{Inclusion, LogProof};
 use sigstore_crypto::VerificationKey;
+use sigstore_types::bundle::InclusionProof;
 use sigstore_types::{Bundle, KindVersion, MediaType, TransparencyLogEntry};
 
 use crate::trust::TrustRoot;
@@ -24,11 +25,36 @@ pub(crate) fn entry<'a>(
         (false, _) => return Err(VerifyError::LogEntryUnexpected { root: name() }),
         (true, several) => return Err(VerifyError::LogEntrySeveral { count: several.len() }),
     };
+    if let Some(proof) = &entry.inclusion_proof {
+        check_head(proof)?;
+    }
     match (&entry.inclusion_proof, &entry.inclusion_promise, bundle.media_type) {
         (Some(_), _, _) | (None, Some(_), MediaType::Bundle0_1) => Ok(Some(entry)),
         (None, None, MediaType::Bundle0_1) => Err(VerifyError::InclusionPromiseMissing),
         (None, _, _) => Err(VerifyError::InclusionProofMissing),
     }
+}
+
+/// The proof's own root and size are its checkpoint's. For Rekor v2 the library goes by the checkpoint alone,
+/// so that whoever reads the other two members would be told what nobody signed.
+fn check_head(proof: &InclusionProof) -> Result<(), VerifyError> {
+    let Some(checkpoint) = proof.checkpoint.checkpoint() else { return Ok(()) };
+    let refuse = |reason: String| Err(VerifyError::LogProof { reason });
+    if proof.root_hash != *checkpoint.root_hash() {
+        return refuse(format!(
+            "its root hash is {}, and the checkpoint's is {}",
+            proof.root_hash.to_hex(),
+            checkpoint.root_hash().to_hex()
+        ));
+    }
+    if proof.tree_size != checkpoint.tree_size() {
+        return refuse(format!(
+            "its tree has {} entries, and the checkpoint's has {}",
+            proof.tree_size,
+            checkpoint.tree_size()
+        ));
+    }
+    Ok(())
 }
 
 /// What the entry proves, once the library has verified it: only what a signature covers is told.
@@ -37,7 +63,7 @@ pub(crate) fn entry<'a>(
 /// is the one whose key signed the checkpoint: the entry may name another.
 pub(crate) fn proof(entry: &TransparencyLogEntry, root: &TrustRoot) -> Result<LogProof, VerifyError> {
     let promised = entry.inclusion_promise.is_some();
-    let is_v2 = entry.kind_version == KindVersion::HashedRekordV002;
+    let is_v2 = is_v2(entry);
     let named = entry.log_id.key_id.to_string();
     let inclusion = match &entry.inclusion_proof {
         None => Inclusion::SetOnly,
@@ -63,8 +89,13 @@ pub(crate) fn proof(entry: &TransparencyLogEntry, root: &TrustRoot) -> Result<Lo
     })
 }
 
+/// Whether the entry is of Rekor v2, whose logs are read as tiles and vouch for no time.
+pub(crate) fn is_v2(entry: &TransparencyLogEntry) -> bool {
+    entry.kind_version == KindVersion::HashedRekordV002
+}
+
 /// The log whose key signed a checkpoint.
-fn signer_of(checkpoint: Option<&sigstore_types::Checkpoint>, root: &TrustRoot) -> Option<String> {
+pub(crate) fn signer_of(checkpoint: Option<&sigstore_types::Checkpoint>, root: &TrustRoot) -> Option<String> {
     let checkpoint = checkpoint?;
     root.library().tlogs.iter().find_map(|log| {
         let id = &log.log_id.key_id;

@@ -14,6 +14,9 @@ pub use bundle::BUNDLE_LIMIT;
 pub use error::VerifyError;
 pub use key::{KeyError, PublicKey};
 
+pub(crate) use bundle::read as read_bundle;
+pub(crate) use certificate::Leaf;
+pub(crate) use log::{is_v2, signer_of};
 pub(crate) use statement::check as check_statement;
 
 use loadline_core::proof::{Content, Proof, Signer};
@@ -76,58 +79,28 @@ impl Verifier {
             .signing_certificate()
             .ok_or_else(|| VerifyError::Malformed { reason: "it has no certificate".to_owned() })?;
         let leaf = certificate::leaf(der)?;
-        let root = self.roots.for_authority(&leaf.authority)?;
-        certificate::refuse_roots(&bundle, root)?;
-        let entry = log::entry(&bundle, root)?;
-        let timestamps = times::check_timestamps(&bundle)?;
-        if !root.has_logs() && timestamps == 0 {
-            return Err(VerifyError::TimestampMissing {
-                reason: format!("{} has no log, and there is no timestamp in it", root.name()),
-            });
-        }
-        if root.has_certificate_logs() && !leaf.has_sct {
-            return Err(VerifyError::SctMissing);
-        }
+        first_good(self.roots.for_leaf(&leaf)?, |root| keyless(&bundle, &leaf, root, expected))
+    }
 
-        let mut policy = VerificationPolicy::any_identity();
-        if !root.has_logs() {
-            policy = policy.skip_tlog_unsafe();
-        }
-        if !root.has_certificate_logs() {
-            policy = policy.skip_sct();
-        }
-        let (result, content) = match check(&bundle, expected, root, &policy) {
-            Err(VerifyError::Certificate { reason }) => {
-                // The library does not tell an expired certificate from a foreign one.
-                let log = entry.and_then(|entry| log::proof(entry, root).ok());
-                times::verified(&bundle, log.as_ref(), root).and_then(|times| leaf.check_times(&times))?;
-                return Err(VerifyError::Certificate { reason });
+    /// Verifies a bundle, whether a certificate or one of these keys signed it.
+    ///
+    /// # Errors
+    /// Every reason to refuse it; all are findings about the bundle.
+    pub fn verify_any(
+        &self,
+        bundle_json: &[u8],
+        expected: Expected<'_>,
+        keys: &[PublicKey],
+        trust: KeyTrust,
+    ) -> Result<Proof, VerifyError> {
+        match self.verify(bundle_json, expected) {
+            Err(VerifyError::KeyRequired { .. }) if !keys.is_empty() => {
+                first_good(keys.iter().collect(), |key| {
+                    self.verify_with_key(bundle_json, expected, key, trust)
+                })
             }
-            other => other?,
-        };
-        let log = entry.map(|entry| log::proof(entry, root)).transpose()?;
-        let times = times::verified(&bundle, log.as_ref(), root)?;
-        leaf.check_times(&times)?;
-        if !result.certificate_verified() || times.is_empty() {
-            return Err(VerifyError::TimestampMissing {
-                reason: "no time of signing was verified".to_owned(),
-            });
+            other => other,
         }
-        let information = result
-            .certificate()
-            .ok_or_else(|| VerifyError::Malformed { reason: "its certificate was not read".to_owned() })?;
-        Ok(Proof {
-            signer: Signer::Certificate(Box::new(certificate::identity(
-                leaf,
-                result.issuer(),
-                &information.ci_claims,
-            ))),
-            content,
-            log,
-            times,
-            sct: result.sct_verified(),
-            instance: root.name().to_owned(),
-        })
     }
 
     /// Verifies a bundle that a long-lived key signed.
@@ -145,12 +118,10 @@ impl Verifier {
         if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
             return Err(VerifyError::KeyUnexpected);
         }
-        let root = self.roots.for_keys();
-        let signer = Signer::Key { spki_sha256: key.spki_sha256() };
         if trust == KeyTrust::SignatureAlone {
             let content = signature_alone(&bundle, expected, key)?;
             return Ok(Proof {
-                signer,
+                signer: Signer::Key { spki_sha256: key.spki_sha256() },
                 content,
                 log: None,
                 times: Vec::new(),
@@ -158,22 +129,106 @@ impl Verifier {
                 instance: "a key alone".to_owned(),
             });
         }
-        let entry = log::entry(&bundle, root)?;
-        let timestamps = times::check_timestamps(&bundle)?;
-        let mut policy = PublicKeyVerificationPolicy::new(key.0.clone());
-        if !root.has_logs() {
-            if timestamps == 0 {
-                return Err(VerifyError::TimestampMissing {
-                    reason: format!("{} has no log, and there is no timestamp in it", root.name()),
-                });
-            }
-            policy = policy.skip_tlog_unsafe();
-        }
-        let (_, content) = check(&bundle, expected, root, &policy)?;
-        let log = entry.map(|entry| log::proof(entry, root)).transpose()?;
-        let times = times::verified(&bundle, log.as_ref(), root)?;
-        Ok(Proof { signer, content, log, times, sct: false, instance: root.name().to_owned() })
+        first_good(self.roots.for_keys(), |root| by_key(&bundle, root, expected, key))
     }
+}
+
+/// A bundle that a short-lived certificate signed, by one root.
+fn keyless(
+    bundle: &Bundle,
+    leaf: &Leaf,
+    root: &TrustRoot,
+    expected: Expected<'_>,
+) -> Result<Proof, VerifyError> {
+    certificate::refuse_roots(bundle, root)?;
+    let entry = log::entry(bundle, root)?;
+    let timestamps = times::check_timestamps(bundle)?;
+    if !root.has_logs() && timestamps == 0 {
+        return Err(VerifyError::TimestampMissing {
+            reason: format!("{} has no log, and there is no timestamp in it", root.name()),
+        });
+    }
+    if root.has_certificate_logs() && !leaf.has_sct {
+        return Err(VerifyError::SctMissing);
+    }
+
+    let mut policy = VerificationPolicy::any_identity();
+    if !root.has_logs() {
+        policy = policy.skip_tlog_unsafe();
+    }
+    if !root.has_certificate_logs() {
+        policy = policy.skip_sct();
+    }
+    let (result, content) = match check(bundle, expected, root, &policy) {
+        Err(VerifyError::Certificate { reason }) => {
+            // The library does not tell an expired certificate from a foreign one.
+            let log = entry.and_then(|entry| log::proof(entry, root).ok());
+            times::verified(bundle, log.as_ref(), root).and_then(|times| leaf.check_times(&times))?;
+            return Err(VerifyError::Certificate { reason });
+        }
+        other => other?,
+    };
+    let log = entry.map(|entry| log::proof(entry, root)).transpose()?;
+    let times = times::verified(bundle, log.as_ref(), root)?;
+    leaf.check_times(&times)?;
+    if !result.certificate_verified() || times.is_empty() {
+        return Err(VerifyError::TimestampMissing { reason: "no time of signing was verified".to_owned() });
+    }
+    let information = result
+        .certificate()
+        .ok_or_else(|| VerifyError::Malformed { reason: "its certificate was not read".to_owned() })?;
+    Ok(Proof {
+        signer: Signer::Certificate(Box::new(certificate::identity(
+            leaf,
+            result.issuer(),
+            &information.ci_claims,
+        ))),
+        content,
+        log,
+        times,
+        sct: result.sct_verified(),
+        instance: root.name().to_owned(),
+    })
+}
+
+/// A bundle that a long-lived key signed, by one root.
+fn by_key(
+    bundle: &Bundle,
+    root: &TrustRoot,
+    expected: Expected<'_>,
+    key: &PublicKey,
+) -> Result<Proof, VerifyError> {
+    let entry = log::entry(bundle, root)?;
+    let timestamps = times::check_timestamps(bundle)?;
+    let mut policy = PublicKeyVerificationPolicy::new(key.0.clone());
+    if !root.has_logs() {
+        if timestamps == 0 {
+            return Err(VerifyError::TimestampMissing {
+                reason: format!("{} has no log, and there is no timestamp in it", root.name()),
+            });
+        }
+        policy = policy.skip_tlog_unsafe();
+    }
+    let (_, content) = check(bundle, expected, root, &policy)?;
+    let log = entry.map(|entry| log::proof(entry, root)).transpose()?;
+    let times = times::verified(bundle, log.as_ref(), root)?;
+    let signer = Signer::Key { spki_sha256: key.spki_sha256() };
+    Ok(Proof { signer, content, log, times, sct: false, instance: root.name().to_owned() })
+}
+
+/// The first that verifies; else what was wrong with the last.
+fn first_good<T>(
+    choices: Vec<T>,
+    verify: impl Fn(T) -> Result<Proof, VerifyError>,
+) -> Result<Proof, VerifyError> {
+    let mut last = VerifyError::InstanceUnknown { organisation: "nobody".to_owned() };
+    for choice in choices {
+        match verify(choice) {
+            Ok(proof) => return Ok(proof),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// The library's verification, between finding out what the bundle is about and the rules that the
