@@ -92,8 +92,33 @@ pub static STORAGE_FULL: Code = Code::new(
      room and run again.",
 );
 
+/// A copy lacks something.
+pub static COPY_INCOMPLETE: Code = Code::new(
+    "copy-incomplete",
+    "something that was copied is not at the destination",
+    "After copying, the destination is asked for every manifest, blob, tag and listing of evidence. One of them \
+     is not there, so the image got no tag. Copy again: only what is missing is sent.",
+);
+/// The source lacks something.
+pub static COPY_SOURCE_INCOMPLETE: Code = Code::new(
+    "copy-source-incomplete",
+    "the source lists something that it does not have",
+    "An index names a manifest, or a list of referrers names evidence, which the source registry answers not to \
+     have: collected as garbage, mostly. It cannot be copied.",
+);
+/// The tag is taken.
+pub static COPY_TAG_TAKEN: Code = Code::new(
+    "copy-tag-taken",
+    "the tag at the destination leads to another image",
+    "Nothing was copied. A tag that is a version (1.2.3, 1.2.3-server) never moves to another image; others move \
+     where `--move-tag` says so.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
+    &COPY_INCOMPLETE,
+    &COPY_SOURCE_INCOMPLETE,
+    &COPY_TAG_TAKEN,
     &STORAGE_FULL,
     &NOT_FOUND,
     &UNAUTHORISED,

@@ -25,7 +25,8 @@ pub struct HttpOptions {
     pub read_timeout: Duration,
     /// PEM files of certificate authorities that are trusted besides the system's.
     pub ca_files: Vec<PathBuf>,
-    /// Where HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY are read.
+    /// Where HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and LOADLINE_CA_FILE are read. The last lists
+    /// further files of certificate authorities, as PATH lists folders.
     pub environment: Environment,
 }
 
@@ -118,7 +119,7 @@ pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, HttpError> 
         for proxy in proxies(&options.environment)? {
             builder = builder.proxy(proxy);
         }
-        let authorities = authorities(&options.ca_files)?;
+        let authorities = authorities(&ca_files(options))?;
         builder = if !system_roots {
             builder.tls_certs_only(authorities)
         } else if authorities.is_empty() {
@@ -146,6 +147,12 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     } else {
         attempt.follow()
     }
+}
+
+fn ca_files(options: &HttpOptions) -> Vec<PathBuf> {
+    let listed = options.environment.get_os("LOADLINE_CA_FILE").unwrap_or_default();
+    let listed = std::env::split_paths(listed).filter(|path| !path.as_os_str().is_empty());
+    options.ca_files.iter().cloned().chain(listed).collect()
 }
 
 fn authorities(files: &[PathBuf]) -> Result<Vec<Certificate>, HttpError> {

@@ -10,6 +10,7 @@
 mod attach;
 mod client;
 pub mod codes;
+pub mod copy;
 pub mod credentials;
 mod descriptor;
 mod error;
@@ -21,6 +22,7 @@ mod layout;
 mod manifest;
 mod remote;
 mod repository;
+pub mod walk;
 
 pub use attach::Attached;
 pub use client::{Backoff, Client, Counters, Options};
@@ -31,7 +33,7 @@ pub use error::{ConnectionProblem, RegistryError, RegistryErrorKind};
 pub use http_client::{Http, HttpError, HttpOptions, http_client};
 pub use layout::Layout;
 pub use manifest::Manifest;
-pub use repository::{BlobSource, Pushed, PushedManifest, Referrers, ReferrersSource, Repository};
+pub use repository::{BlobSource, Pushed, PushedManifest, Referrers, ReferrersSource, Repository, Tags};
 
 /// The largest manifest that is read or written: 4 MiB, the least that registries must take
 /// (distribution specification, "Pushing Manifests").

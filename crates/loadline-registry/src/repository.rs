@@ -93,6 +93,15 @@ pub struct Referrers {
     pub complete: bool,
 }
 
+/// Tags of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tags {
+    /// Their names, in the registry's order.
+    pub names: Vec<String>,
+    /// Whether these are all.
+    pub complete: bool,
+}
+
 /// Where referrers were listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReferrersSource {
@@ -286,6 +295,18 @@ impl Repository {
         match &self.0 {
             Kind::Remote(remote) => remote.tags().await,
             Kind::Layout(layout) => layout.blocking(Layout::tags).await,
+        }
+    }
+
+    /// The tags on the first pages of the registry's list, of 1,000 tags each unless it gives fewer. A layout's
+    /// are always complete.
+    pub async fn first_tags(&self, pages: usize) -> Result<Tags, RegistryError> {
+        match &self.0 {
+            Kind::Remote(remote) => remote.first_tags(pages).await,
+            Kind::Layout(layout) => {
+                let names = layout.blocking(Layout::tags).await?;
+                Ok(Tags { names, complete: true })
+            }
         }
     }
 

@@ -21,6 +21,9 @@ use crate::http_client::Http;
 pub(crate) use connection::classify;
 pub(crate) use send::{Access, Answer, Body, Request};
 
+/// Hosts that are spoken to by http, with commas between them.
+const INSECURE: &str = "LOADLINE_INSECURE_REGISTRIES";
+
 /// How often and how long a call is tried anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
@@ -59,6 +62,9 @@ pub struct Options {
     pub time_limit: Duration,
     /// The largest manifest that is read, in bytes.
     pub manifest_limit: u64,
+    /// Blobs larger than this are sent in pieces of this size, in bytes, so that a broken connection costs one
+    /// piece. Some registries stand behind proxies that take requests of 100 MB at most.
+    pub piece: u64,
     /// The clock that dates in `Retry-After` are compared with.
     pub clock: Clock,
 }
@@ -75,6 +81,7 @@ impl Default for Options {
             backoff: Backoff::default(),
             time_limit: Duration::from_secs(30),
             manifest_limit: MANIFEST_LIMIT,
+            piece: 64 << 20,
             clock: Clock::System,
         }
     }
@@ -152,7 +159,12 @@ pub(crate) struct Shared {
 
 impl Client {
     /// A client on an HTTP client that is there already, or on an [`Http`] that is built when first needed.
-    pub fn new(http: impl Into<Http>, options: Options) -> Self {
+    ///
+    /// Hosts in the variable LOADLINE_INSECURE_REGISTRIES of the options' environment are spoken to by http too.
+    pub fn new(http: impl Into<Http>, mut options: Options) -> Self {
+        let hosts = options.environment.get(INSECURE).unwrap_or_default();
+        let hosts = hosts.split([',', ' ']).filter(|host| !host.is_empty()).map(str::to_owned);
+        options.insecure.extend(hosts.collect::<Vec<_>>());
         let credentials = Credentials::new(&options);
         Self(Arc::new(Shared {
             http: http.into(),
@@ -279,5 +291,14 @@ mod tests {
             let url = client.address(&name.parse().unwrap(), "tags/list").unwrap();
             assert_eq!(url.as_str(), expected);
         }
+    }
+
+    #[test]
+    fn a_variable_lists_hosts_too_and_no_pattern_among_them() {
+        let environment = Environment::empty().with(INSECURE, "a.lan:5000, b.lan,*");
+        let options = Options { environment, ..Options::default() };
+        let client = Client::new(Http::new(crate::HttpOptions::default()), options);
+        assert!(client.is_plain("a.lan:5000") && client.is_plain("b.lan"));
+        assert!(!client.is_plain("a.lan") && !client.is_plain("c.lan"));
     }
 }

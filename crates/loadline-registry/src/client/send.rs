@@ -148,6 +148,12 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// Takes one of the tries that are left, without waiting.
+    pub(crate) fn spend(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left > 0
+    }
+
     /// Whether to try again after this error; it has waited when it says so.
     pub(crate) async fn again(&mut self, error: &RegistryError) -> bool {
         if self.left <= 1 || !error.is_transient() {

@@ -184,6 +184,12 @@ fn bare(key: &str) -> &str {
     key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key)
 }
 
+/// A registry's host, however it is written; docker's own by the name that references use.
+pub(super) fn bare_host(text: &str) -> &str {
+    let host = bare(text);
+    if DOCKER_HUB.iter().any(|name| bare(name) == host) { "docker.io" } else { host }
+}
+
 fn names_of(registry: &str) -> Vec<String> {
     if registry == "docker.io" {
         DOCKER_HUB.iter().map(|name| (*name).to_owned()).collect()

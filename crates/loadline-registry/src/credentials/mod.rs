@@ -1,7 +1,8 @@
-//! Credentials: docker's configuration, podman's, and the helpers that both name.
+//! Credentials: variables, docker's configuration, podman's, and the helpers that both name.
 
 mod docker_config;
 mod helper;
+mod variables;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -64,6 +65,7 @@ pub(crate) struct Credentials {
     anonymous: bool,
     environment: Environment,
     helper_variables: Vec<String>,
+    variables: OnceCell<Option<(String, Credential)>>,
     files: OnceCell<Vec<ConfigFile>>,
     helped: Slots<(String, String), Option<Option<Credential>>>,
 }
@@ -75,6 +77,7 @@ impl Credentials {
             anonymous: options.anonymous,
             environment: options.environment.clone(),
             helper_variables: options.helper_variables.clone(),
+            variables: OnceCell::new(),
             files: OnceCell::new(),
             helped: Mutex::default(),
         }
@@ -87,6 +90,19 @@ impl Credentials {
         }
         if let Some(credential) = self.explicit.get(name.registry()) {
             return Ok(Some(Origin { credential: credential.clone(), from: "what was given".to_owned() }));
+        }
+        let variables = self
+            .variables
+            .get_or_try_init(|| async {
+                let environment = self.environment.clone();
+                blocking(move || variables::read(&environment)).await
+            })
+            .await?;
+        if let Some((registry, credential)) = variables
+            && registry == name.registry()
+        {
+            let from = "the variables LOADLINE_REGISTRY_*".to_owned();
+            return Ok(Some(Origin { credential: credential.clone(), from }));
         }
         let files = self
             .files
@@ -138,9 +154,10 @@ impl Credentials {
         let places: Vec<String> =
             docker_config::places(&self.environment).iter().map(|place| place.to_string()).collect();
         if places.is_empty() {
-            "neither HOME nor DOCKER_CONFIG nor REGISTRY_AUTH_FILE says where to look".to_owned()
+            "neither LOADLINE_REGISTRY nor HOME, DOCKER_CONFIG or REGISTRY_AUTH_FILE says where to look"
+                .to_owned()
         } else {
-            format!("looked in {}", places.join(", "))
+            format!("looked in {}, {}", variables::REGISTRY, places.join(", "))
         }
     }
 }

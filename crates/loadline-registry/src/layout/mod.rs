@@ -17,6 +17,7 @@ use crate::error::{RegistryError, RegistryErrorKind};
 use crate::manifest::Manifest;
 use crate::remote::{Collected, fallback_tag};
 use crate::repository::{BlobSource, Pushed, PushedManifest, Referrers, ReferrersSource};
+use crate::walk::is_of_a_digest;
 
 /// The annotation that holds a tag.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -56,6 +57,35 @@ impl Layout {
     /// There is no layout, or it is of another version, or the file is none.
     pub fn entries(&self) -> Outcome<Vec<Descriptor>> {
         Ok(index_file::read(self)?.manifests)
+    }
+
+    /// What somebody means who names the layout alone: its one tag, else the one manifest in it that refers to
+    /// no other.
+    ///
+    /// # Errors
+    /// There is no layout, or there are several such; the message names the tags.
+    pub fn only_target(&self) -> Outcome<String> {
+        let wrong =
+            |message: String| self.error("choose the image", RegistryErrorKind::Unsupported { message });
+        let mut tags = self.tags()?;
+        tags.retain(|tag| !is_of_a_digest(tag));
+        match tags.as_slice() {
+            [tag] => return Ok(tag.clone()),
+            [] => {}
+            many => return Err(wrong(format!("it has several tags, name one: {}", many.join(", ")))),
+        }
+        let mut images = Vec::new();
+        for entry in self.entries()? {
+            let manifest = self.read_manifest(&entry.digest, Some(&entry.media_type), "of index.json")?;
+            if !manifest.as_referrer().is_ok_and(|(_, subject)| subject.is_some()) {
+                images.push(entry.digest.to_string());
+            }
+        }
+        match images.as_slice() {
+            [digest] => Ok(digest.clone()),
+            [] => Err(self.error("choose the image", RegistryErrorKind::NotFound)),
+            many => Err(wrong(format!("it has {} images and no tags: name one by its digest", many.len()))),
+        }
     }
 
     pub(crate) async fn blocking<T, F>(&self, work: F) -> Outcome<T>

@@ -24,7 +24,7 @@ impl Remote {
         Ok(self.client.fetch(&request, 0, "the answer").await?.status != 404)
     }
 
-    fn blob_request(&self, digest: &Digest) -> Result<Request<'_>, RegistryError> {
+    pub(super) fn blob_request(&self, digest: &Digest) -> Result<Request<'_>, RegistryError> {
         self.request(&format!("blobs/{digest}"), format!("read the blob {digest}"))
     }
 

@@ -4,6 +4,7 @@ mod blobs;
 mod manifests;
 mod paging;
 mod referrers;
+mod source;
 mod tags;
 mod upload;
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Remote, paging};
 use crate::error::{RegistryError, RegistryErrorKind};
+use crate::repository::Tags;
 
 /// The most pages that are read, and the largest page.
 const PAGES: usize = 200;
@@ -20,11 +21,21 @@ struct Page {
 impl Remote {
     /// All tags, in the registry's order.
     pub(crate) async fn tags(&self) -> Result<Vec<String>, RegistryError> {
+        let tags = self.first_tags(PAGES).await?;
+        if tags.complete {
+            return Ok(tags.names);
+        }
+        let kind = RegistryErrorKind::TooLarge { what: "the list of tags", limit: format!("{PAGES} pages") };
+        Err(RegistryError::new(&self.name, "list the tags", kind))
+    }
+
+    /// The tags on the first pages.
+    pub(crate) async fn first_tags(&self, pages: usize) -> Result<Tags, RegistryError> {
         let mut request = self.request("tags/list", "list the tags")?;
         request.url.query_pairs_mut().append_pair("n", "1000");
         let mut tags = Vec::new();
         let mut seen = HashSet::new();
-        for _ in 0..PAGES {
+        for _ in 0..pages {
             if !seen.insert(request.url.clone()) {
                 return Err(request.protocol("its pages of tags go round in a circle"));
             }
@@ -34,10 +45,9 @@ impl Remote {
             tags.extend(page.tags.unwrap_or_default());
             match paging::next(&request, &answer)? {
                 Some(url) => request.url = url,
-                None => return Ok(tags),
+                None => return Ok(Tags { names: tags, complete: true }),
             }
         }
-        Err(request
-            .error(RegistryErrorKind::TooLarge { what: "the list of tags", limit: format!("{PAGES} pages") }))
+        Ok(Tags { names: tags, complete: false })
     }
 }
