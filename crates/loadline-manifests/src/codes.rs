@@ -48,7 +48,7 @@ pub static MANIFEST_UNREADABLE: Code = Code::new(
 pub static MANIFEST_UNKNOWN: Code = Code::new(
     "manifest-unknown",
     "a file is of no kind whose images are known",
-    "Compose files have `services`, Kubernetes manifests `apiVersion` and `kind`, workflows `on` and `jobs`; Dockerfiles are known by their names. This file has none of these, so its images were not looked for.",
+    "Compose files have `services`, Kubernetes manifests `apiVersion` and `kind`, workflows `on` and `jobs`; Dockerfiles, kustomizations and a chart's values are known by their names. This file has none of these, so its images were not looked for. In any file, a comment `loadline: image` marks its line or the next as one that names an image.",
 );
 
 /// All codes of this room.

@@ -1,6 +1,6 @@
-//! Dockerfiles: FROM, and what `--from` takes content out of.
+//! Dockerfiles: FROM, what `--from` takes content out of, and what a RUN mounts.
 
-use loadline_dockerfile::{Dockerfile, Instruction, Keyword};
+use loadline_dockerfile::{Dockerfile, Flag, Instruction, Keyword};
 
 use crate::error::ManifestError;
 use crate::kind::Kind;
@@ -18,17 +18,33 @@ pub(crate) fn collect(collector: &mut Collector<'_>) -> Result<(), ManifestError
         }
         for instruction in stage.instructions {
             let instruction = instruction.onbuild.as_deref().unwrap_or(instruction);
-            if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
-                continue;
-            }
-            let Some(from) = instruction.flag("from").and_then(|flag| flag.value.clone()) else { continue };
-            let is_stage = from.parse::<usize>().is_ok() || earlier(&from);
-            if !is_stage && !from.is_empty() {
-                take(collector, instruction, &from, "--from=");
+            let is_stage = |from: &str| from.is_empty() || from.parse::<usize>().is_ok() || earlier(from);
+            match instruction.keyword {
+                Keyword::Copy | Keyword::Add => {
+                    let from = instruction.flag("from").and_then(|flag| flag.value.clone());
+                    if let Some(from) = from.filter(|from| !is_stage(from)) {
+                        take(collector, instruction, &from, "--from=");
+                    }
+                }
+                Keyword::Run => {
+                    for from in instruction.flags.iter().filter_map(mounted).filter(|from| !is_stage(from)) {
+                        take(collector, instruction, from, "from=");
+                    }
+                }
+                _ => {}
             }
         }
     }
     Ok(())
+}
+
+/// The image that a `--mount=type=bind,from=IMAGE,…` takes content out of.
+fn mounted(flag: &Flag) -> Option<&str> {
+    let value = flag.value.as_deref().filter(|_| flag.name == "mount")?;
+    value.split(',').find_map(|part| {
+        let (key, value) = part.split_once('=')?;
+        key.trim().eq_ignore_ascii_case("from").then_some(value)
+    })
 }
 
 fn take(collector: &mut Collector<'_>, instruction: &Instruction, image: &str, behind: &str) {
@@ -48,10 +64,11 @@ fn take(collector: &mut Collector<'_>, instruction: &Instruction, image: &str, b
     collector.add(Mention { kind: Kind::Dockerfile, text: image.to_owned(), named, span, line, edit });
 }
 
-/// Where a word stands, with blanks around it.
+/// Where a word stands, with blanks around it; in a mount's list, with commas.
 fn find_word(text: &str, word: &str) -> Option<usize> {
-    text.match_indices(word).map(|(at, _)| at).find(|at| {
-        let blank = |c: Option<char>| c.is_none_or(char::is_whitespace);
-        blank(text[..*at].chars().next_back()) && blank(text[at + word.len()..].chars().next())
-    })
+    let is_mount = word.starts_with("from=");
+    let ends = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || is_mount && matches!(c, ',' | '='));
+    text.match_indices(word)
+        .map(|(at, _)| at)
+        .find(|at| ends(text[..*at].chars().next_back()) && ends(text[at + word.len()..].chars().next()))
 }

@@ -13,6 +13,10 @@ pub enum Kind {
     Workflow,
     /// A Dockerfile.
     Dockerfile,
+    /// A Helm chart's values.
+    HelmValues,
+    /// Any file with lines that are marked.
+    Marked,
 }
 
 impl Kind {
@@ -24,6 +28,8 @@ impl Kind {
             Self::Kustomize => "kustomization",
             Self::Workflow => "workflow",
             Self::Dockerfile => "Dockerfile",
+            Self::HelmValues => "Helm values",
+            Self::Marked => "marked line",
         }
     }
 }
@@ -52,17 +58,42 @@ pub(crate) fn is_kustomization(path: &str) -> bool {
     matches!(file_name(path), "kustomization.yaml" | "kustomization.yml" | "Kustomization")
 }
 
-/// Whether a file of this name may mention images, for going through a folder.
+/// Whether a name is that of a chart's values: `values.yaml`, `values-prod.yaml`, `prod.values.yml`.
+pub(crate) fn is_helm_values(path: &str) -> bool {
+    let name = file_name(path).to_ascii_lowercase();
+    let Some(stem) = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")) else { return false };
+    let beside = |rest: &str| rest.is_empty() || rest.starts_with(['.', '-', '_']);
+    stem.strip_prefix("values").is_some_and(beside)
+        || stem.strip_suffix("values").is_some_and(|rest| rest.ends_with(['.', '-', '_']))
+}
+
+/// Whether a name says that the file is YAML, or JSON, which is some.
+pub(crate) fn is_yaml(path: &str) -> bool {
+    let name = file_name(path).to_ascii_lowercase();
+    is_kustomization(path) || [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a file of this name may mention images, for going through a folder. One of another name may have
+/// marked lines still: see [`is_marked`](crate::is_marked).
 pub fn may_be_manifest(path: &str) -> bool {
-    let name = file_name(path);
-    is_dockerfile(path)
-        || is_kustomization(path)
-        || [".yaml", ".yml", ".json"].iter().any(|end| name.to_ascii_lowercase().ends_with(end))
+    is_dockerfile(path) || is_yaml(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_known_by_their_names() {
+        for name in
+            ["values.yaml", "chart/Values.YML", "values-prod.yaml", "values.dev.yml", "prod-values.yaml"]
+        {
+            assert!(is_helm_values(name), "{name}");
+        }
+        for name in ["values.json", "valuestream.yaml", "myvalues.yaml", "values", "values.yaml/app.yaml"] {
+            assert!(!is_helm_values(name), "{name}");
+        }
+    }
 
     #[test]
     fn dockerfiles_are_known_by_their_names() {

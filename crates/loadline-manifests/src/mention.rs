@@ -7,7 +7,7 @@ use loadline_core::Reference;
 use crate::error::ManifestError;
 use crate::kind::{self, Kind};
 use crate::yaml::{self, Node};
-use crate::{MANIFEST_FILE_LIMIT, compose, dockerfile, kubernetes, kustomize, workflow};
+use crate::{MANIFEST_FILE_LIMIT, compose, dockerfile, helm, kubernetes, kustomize, marked, workflow};
 
 /// What a mention names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn find(path: &str, text: &str) -> Result<Found, ManifestError> {
     if kind::is_dockerfile(path) {
         collector.found.kinds.push(Kind::Dockerfile);
         dockerfile::collect(&mut collector)?;
-    } else {
+    } else if kind::is_yaml(path) || !marked::is_marked(text) {
         for document in yaml::documents(text)? {
             let Some(kind) = kind_of(path, &document) else { continue };
             if !collector.found.kinds.contains(&kind) {
@@ -82,14 +82,22 @@ pub fn find(path: &str, text: &str) -> Result<Found, ManifestError> {
                 Kind::Kubernetes => kubernetes::collect(&document, &mut collector),
                 Kind::Kustomize => kustomize::collect(&document, &mut collector),
                 Kind::Workflow => workflow::collect(&document, &mut collector),
-                Kind::Dockerfile => {}
+                Kind::HelmValues => helm::collect(&document, &mut collector),
+                Kind::Dockerfile | Kind::Marked => {}
             }
         }
     }
+    marked::collect(&mut collector);
     let mut found = collector.found;
     found.mentions.sort_by_key(|mention| (mention.span.start, mention.span.end));
-    // An anchor's node may be used many times, and stands in the file once.
+    // An anchor's node may be used many times, and stands in the file once; a marked line may be one that is
+    // known without its mark.
     found.mentions.dedup_by(|a, b| a.span == b.span);
+    if found.mentions.iter().any(|mention| mention.kind == Kind::Marked)
+        && !found.kinds.contains(&Kind::Marked)
+    {
+        found.kinds.push(Kind::Marked);
+    }
     Ok(found)
 }
 
@@ -98,6 +106,9 @@ fn kind_of(path: &str, document: &Node) -> Option<Kind> {
     let api = document.get("apiVersion").find_map(Node::text).unwrap_or_default();
     if kind::is_kustomization(path) || api.starts_with("kustomize.config.k8s.io/") {
         return Some(Kind::Kustomize);
+    }
+    if kind::is_helm_values(path) {
+        return Some(Kind::HelmValues);
     }
     if (has("apiVersion") || api == "v1") && has("kind") {
         return Some(Kind::Kubernetes);
@@ -111,7 +122,7 @@ fn kind_of(path: &str, document: &Node) -> Option<Kind> {
 /// Takes mentions.
 pub(crate) struct Collector<'a> {
     pub(crate) text: &'a str,
-    found: Found,
+    pub(crate) found: Found,
 }
 
 impl Collector<'_> {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use loadline_core::Digest;
-use loadline_manifests::{Kind, ManifestError, Named, PinError, find, pin};
+use loadline_manifests::{Kind, ManifestError, Named, PinError, find, is_marked, pin};
 use proptest::prelude::*;
 
 /// Line, text and whether it is an image, of all mentions.
@@ -291,6 +291,9 @@ FROM build AS again
 COPY --from=build /a /a
 COPY --from=busybox:1.36 /bin/busybox /busybox
 COPY --from=0 /x /x
+RUN --mount=type=cache,target=/c --mount=type=bind,from=acme/tools:1,target=/t \\
+    --mount=from=build,target=/b true
+ONBUILD RUN --mount=from=acme/later:1 true
 FROM \\
   debian:13 as last
 FROM scratch
@@ -302,20 +305,176 @@ fn dockerfiles() {
         (3, "golang:1.24", "image"),
         (4, "alpine:${TAG}", "unresolved"),
         (7, "busybox:1.36", "image"),
-        (10, "debian:13", "image"),
+        (9, "acme/tools:1", "image"),
+        (11, "acme/later:1", "image"),
+        (13, "debian:13", "image"),
     ]);
     assert_eq!(found("Dockerfile.daemon", DOCKERFILE), lines);
     let template = DOCKERFILE
         .replace("golang:1.24", "<golang:1.24>")
         .replace("busybox:1.36", "<busybox:1.36>")
+        .replace("acme/tools:1", "<acme/tools:1>")
+        .replace("acme/later:1", "<acme/later:1>")
         .replace("debian:13", "<debian:13>");
-    let all = ["golang:1.24", "busybox:1.36", "debian:13"];
+    let all = ["golang:1.24", "busybox:1.36", "acme/tools:1", "acme/later:1", "debian:13"];
     assert_eq!(pin_all("Dockerfile", DOCKERFILE).unwrap(), expected(&template, &all));
+}
+
+const VALUES: &str = "\
+# of a chart
+replicas: 2
+image:
+  registry: ghcr.io
+  repository: acme/web   # what it is
+  tag: \"1.2\"
+  pullPolicy: Always
+sidecar: {repository: acme/side, tag: v1, digest: ''}
+metrics:
+  image: prom/exporter:v3 # whole
+  initImage: busybox
+init:
+  image: acme/init
+  tag: 1.10
+own:
+  repository: acme/own
+  digest:
+  tag: v2 # kept
+chart:
+  image: {repository: acme/default, pullPolicy: Never}
+none: {image: '', tag: ''}
+pullImage: true
+git: {repository: https://example.com/not/this.git, branch: main}
+pinned:
+  image:
+    repository: acme/pinned
+    digest: sha256:0000000000000000000000000000000000000000000000000000000000000000
+again: &again {name: acme/named, tag: v4}
+image2: *again
+debug-image: *again
+";
+
+#[test]
+fn helm_values() {
+    let found_in = find("chart/values-prod.yaml", VALUES).unwrap();
+    assert_eq!(found_in.kinds, [Kind::HelmValues]);
+    let zeros = format!("acme/pinned@sha256:{}", "0".repeat(64));
+    let lines = said(&[
+        (6, "ghcr.io/acme/web:1.2", "image"),
+        (8, "acme/side:v1", "image"),
+        (10, "prom/exporter:v3", "image"),
+        (11, "busybox", "image"),
+        (14, "acme/init:1.10", "image"),
+        (18, "acme/own:v2", "image"),
+        (20, "acme/default", "unresolved"),
+        (27, &zeros, "pinned"),
+        (28, "acme/named:v4", "image"),
+    ]);
+    assert_eq!(found("chart/values-prod.yaml", VALUES), lines);
+    for text in [VALUES.to_owned(), VALUES.replace('\n', "\r\n")] {
+        let digest = |reference: &str| Digest::of(reference).to_string();
+        let wanted = text
+            .replace("\"1.2\"", &format!("\"1.2@{}\"", digest("ghcr.io/acme/web:1.2")))
+            .replace("digest: ''", &format!("digest: '{}'", digest("acme/side:v1")))
+            .replace("prom/exporter:v3", &format!("prom/exporter:v3@{}", digest("prom/exporter:v3")))
+            .replace("busybox", &format!("busybox@{}", digest("busybox")))
+            .replace("1.10", &format!("1.10@{}", digest("acme/init:1.10")))
+            .replace("digest:\r\n", &format!("digest: {}\r\n", digest("acme/own:v2")))
+            .replace("digest:\n", &format!("digest: {}\n", digest("acme/own:v2")))
+            .replace("tag: v4", &format!("tag: v4@{}", digest("acme/named:v4")));
+        let pinned = pin_all("values.yaml", &text).unwrap();
+        assert_eq!(pinned, wanted);
+        assert_eq!(pin_all("values.yaml", &pinned).unwrap(), pinned, "pinned once is pinned");
+    }
+    let text = format!("global: {{imageRegistry: registry.example.com}}\n{VALUES}");
+    assert!(found("values.yaml", &text).iter().all(|(.., named)| *named == "unresolved"));
+    assert_eq!(find("settings.yaml", VALUES).unwrap().kinds, []);
+}
+
+const SHELL: &str = "\
+#!/bin/sh
+# loadline: image
+REDIS=redis:7
+docker run --rm -v /a:/b \"ghcr.io/acme/tool:${TAG:-latest}\" now  # loadline: image
+docker run acme/plain:1 # not marked
+IMAGE='nginx' # loadline: image
+# loadline: images are not meant by this
+x=acme/not:this
+# loadline: image
+
+docker run acme/a:1 acme/b:1 # loadline: image
+";
+
+#[test]
+fn any_file_by_its_marked_lines() {
+    let lines = said(&[
+        (3, "redis:7", "image"),
+        (4, "ghcr.io/acme/tool:${TAG:-latest}", "unresolved"),
+        (6, "nginx", "image"),
+        (10, "", "invalid"),
+        (11, "docker run acme/a:1 acme/b:1 # loadline: image", "invalid"),
+    ]);
+    let mut seen = found("run.sh", SHELL);
+    seen[4].1 = lines[4].1.clone();
+    assert_eq!(seen, lines);
+    assert_eq!(find("run.sh", SHELL).unwrap().kinds, [Kind::Marked]);
+    let template = SHELL.replace("redis:7", "<redis:7>").replace("'nginx'", "'<nginx>'");
+    assert_eq!(pin_all("run.sh", SHELL).unwrap(), expected(&template, &["redis:7", "nginx"]));
+
+    for (name, text) in [
+        ("main.tf", "image = \"acme/a:1\" // loadline: image\r\n"),
+        ("a.sql", "SELECT 'acme/a:1'; -- loadline: image"),
+        ("a.html", "<!-- loadline: image -->\n<b>acme/a:1</b>\n"),
+        ("a.js", "/* loadline: image */\nconst image = `acme/a:1`;\n"),
+        ("a.json5", "{\"image\":\"acme/a:1\"} // loadline: image\n"),
+        ("a.ini", "image = acme/a:1 ; loadline: image\n"),
+        ("Makefile", "IMAGE := acme/a:1 ## loadline: image\n"),
+        ("crd.yaml", "apiVersion: acme.io/v1\nkind: Thing\nspec:\n  runs: acme/a:1 # loadline: image\n"),
+        ("unknown.yaml", "runs: {with: acme/a:1}   # loadline: image\n"),
+        // Found by what it is too, and once.
+        ("compose.yaml", "services:\n  a:\n    image: acme/a:1 # loadline: image\n"),
+    ] {
+        let all = found(name, text);
+        assert_eq!(all.len(), 1, "{name}: {all:?}");
+        assert_eq!((all[0].1.as_str(), all[0].2), ("acme/a:1", "image"), "{name}");
+        let wanted = expected(&text.replace("acme/a:1", "<acme/a:1>"), &["acme/a:1"]);
+        assert_eq!(pin_all(name, text).unwrap(), wanted, "{name}");
+    }
+    assert!(is_marked(SHELL) && !is_marked("x # loadline: imageless\n") && !is_marked("loadline: image"));
+}
+
+#[test]
+fn every_way_of_writing_yaml_is_kept() {
+    let text = "\
+%YAML 1.2
+---
+services: # all of them
+  a: {  image : \"acme/a:1\" , ports: [ '80:80' ] }
+  b:
+    \"image\":   &b acme/b:1   # anchored
+  c:
+    image: *b
+  d: { image: !!str acme/d:1 }
+  ? e
+  : image: 'acme/e:1'
+  f:
+    image:
+      acme/f:1
+  g: {\"image\":\"acme/g:1\"}
+...
+";
+    let all = ["acme/a:1", "acme/b:1", "acme/d:1", "acme/e:1", "acme/f:1", "acme/g:1"];
+    for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+        let mut template = text.clone();
+        for image in all {
+            template = template.replace(image, &format!("<{image}>"));
+        }
+        assert_eq!(pin_all("compose.yaml", &text).unwrap(), expected(&template, &all));
+    }
 }
 
 #[test]
 fn what_is_not_known_or_not_yaml_is_said() {
-    assert_eq!(find("values.yaml", "image: a/b:c\n").unwrap().kinds, []);
+    assert_eq!(find("settings.yaml", "image: a/b:c\n").unwrap().kinds, []);
     assert_eq!(find("empty.yaml", "").unwrap().kinds, []);
     let template = "apiVersion: v1\nkind: Pod\nspec:\n  {{- include \"x\" . }}\n";
     assert!(matches!(find("t.yaml", template), Err(ManifestError::Yaml { .. })));
@@ -386,7 +545,13 @@ fn what_cannot_be_changed_in_place_is_refused_and_nothing_is_changed() {
 proptest! {
     #[test]
     fn no_text_breaks_it(text in "(?s).{0,300}") {
-        for path in ["a.yaml", "Dockerfile", "kustomization.yaml", ".github/workflows/a.yml"] {
+        for path in ["a.yaml", "Dockerfile", "kustomization.yaml", ".github/workflows/a.yml", "values.yaml"] {
+            let text = text.replace('~', "# loadline: image\n");
+            if let Ok(found) = find(path, &text) {
+                for mention in found.mentions {
+                    prop_assert!(text.get(mention.span).is_some());
+                }
+            }
             let _ = find(path, &text);
         }
     }

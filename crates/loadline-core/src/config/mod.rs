@@ -14,6 +14,7 @@ mod rules;
 pub mod schema;
 mod shape;
 mod suggest;
+pub mod third_party;
 pub mod variables;
 pub mod version;
 
@@ -34,6 +35,7 @@ pub use model::{
 pub use public::Public;
 pub use schema::json_schema;
 pub use suggest::nearest;
+pub use third_party::ThirdParty;
 pub use variables::{Template, TemplateError, Variable, Variables, expand, expand_tag, repository_hash};
 pub use version::{ReleaseVersion, VersionError};
 

@@ -13,6 +13,7 @@ use super::build::{BuildProvenance, BuildSecret, ContextSource, Network};
 use super::check::{Check, Contract, Pin};
 use super::made::{Existing, LayoutTable, Runner};
 use super::public::Public;
+use super::third_party::ThirdParty;
 use crate::platform::Platform;
 use crate::reference::RepositoryName;
 
@@ -41,6 +42,9 @@ pub struct Config {
     #[schemars(with = "IndexMap<String, Runner>")]
     #[serde(default)]
     pub runners: IndexMap<Platform, Runner>,
+    /// What is demanded of images of others, in the files that are verified.
+    #[serde(default, rename = "third-party")]
+    pub third_parties: Vec<ThirdParty>,
 }
 
 /// What holds for the whole set.

@@ -65,8 +65,12 @@ impl Reader<'_> {
             Some(node) => self.runners(&node),
             None => IndexMap::new(),
         };
+        let third_parties = match self.optional(&mut top, "third-party") {
+            Some(node) => self.third_parties(&node),
+            None => Vec::new(),
+        };
         self.finish(top);
-        Config { release, shared_regions, images, verify, check, pins, runners }
+        Config { release, shared_regions, images, verify, check, pins, runners, third_parties }
     }
 
     fn release(&mut self, node: &Node<'_>) -> Release {
@@ -251,7 +255,7 @@ impl Reader<'_> {
         gate
     }
 
-    fn verify(&mut self, node: &Node<'_>) -> Verify {
+    pub(super) fn verify(&mut self, node: &Node<'_>) -> Verify {
         let mut verify = Verify::default();
         let Some(mut fields) = self.table(node, "a table") else { return verify };
         if let Some(node) = self.optional(&mut fields, "signer-workflow") {
@@ -354,7 +358,7 @@ impl Reader<'_> {
         }
     }
 
-    fn source(&mut self, node: &Node<'_>) -> Option<String> {
+    pub(super) fn source(&mut self, node: &Node<'_>) -> Option<String> {
         let text = self.filled(node)?;
         let parts: Vec<&str> = text.split('/').collect();
         let part =
