@@ -11,7 +11,7 @@ use crate::descriptor::Descriptor;
 use crate::error::{RegistryError, RegistryErrorKind};
 use crate::manifest::Manifest;
 use crate::remote::fallback_tag;
-use crate::repository::{Referrers, ReferrersSource, Repository};
+use crate::repository::{Referrers, ReferrersSource, Repository, Tags};
 
 /// The most manifests that are taken to belong to one image.
 const MANIFESTS: usize = 4096;
@@ -72,6 +72,9 @@ pub struct Belongings {
     pub lost: Vec<Lost>,
     /// What could not be asked, and limits that were hit. Where there is any, this is not all.
     pub failures: Vec<RegistryError>,
+    /// The first page of the repository's tags, which tells which of them are named after digests. None where the
+    /// registry did not give it: then each such tag was asked for, and nothing is lacking.
+    pub tags: Option<Tags>,
 }
 
 impl Belongings {
@@ -98,6 +101,7 @@ pub async fn belongings(repository: &Repository, image: Manifest, platforms: &[P
         walk.evidence(&subjects, &tags).await;
         walk.below().await;
     }
+    walk.found.tags = tags.list;
     walk.found
 }
 
@@ -296,21 +300,22 @@ async fn list(
 }
 
 /// The tags that are named after digests; unknown where the list is long or cannot be had.
-struct OldTags(Option<HashSet<String>>);
+struct OldTags {
+    named: Option<HashSet<String>>,
+    list: Option<Tags>,
+}
 
 impl OldTags {
     async fn of(repository: &Repository) -> Self {
-        match repository.first_tags(1).await {
-            Ok(tags) if tags.complete => {
-                Self(Some(tags.names.into_iter().filter(|tag| is_of_a_digest(tag)).collect()))
-            }
-            // Each tag is asked for then.
-            _ => Self(None),
-        }
+        // Without the whole list, each tag is asked for.
+        let list = repository.first_tags(1).await.ok();
+        let whole = list.as_ref().filter(|tags| tags.complete);
+        let named = whole.map(|tags| tags.names.iter().filter(|tag| is_of_a_digest(tag)).cloned().collect());
+        Self { named, list }
     }
 
     fn may_have(&self, tag: &str) -> bool {
-        self.0.as_ref().is_none_or(|tags| tags.contains(tag))
+        self.named.as_ref().is_none_or(|tags| tags.contains(tag))
     }
 }
 

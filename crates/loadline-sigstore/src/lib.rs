@@ -12,13 +12,15 @@ mod json;
 pub mod online;
 pub mod sign;
 pub mod trust;
+mod unverified;
 pub mod verify;
 
 pub use codes::*;
 pub use online::{Borne, OnlineError};
 pub use sign::{
-    Claims, GitHubActions, Interactive, Name, Prompt, RekorVersion, STATEMENT_LIMIT, Service, SignError, Signer,
-    SigningKey, SigningServices, TokenSource,
+    Claims, GitHubActions, Interactive, Name, Prompt, RekorVersion, STATEMENT_LIMIT, Service, SignError,
+    Signer, SigningKey, SigningServices, TokenSource,
 };
 pub use trust::{Instance, TrustError, TrustRoot, TrustRoots};
+pub use unverified::{Unverified, UnverifiedSigner};
 pub use verify::{BUNDLE_LIMIT, Expected, KeyTrust, PublicKey, Verifier, VerifyError};

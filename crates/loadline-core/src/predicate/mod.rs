@@ -1,5 +1,6 @@
 //! Typed contents of statements: one predicate a file.
 
+pub mod build_story;
 pub mod cyclonedx;
 pub mod release_build;
 pub mod slsa_provenance;

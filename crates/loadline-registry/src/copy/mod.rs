@@ -154,7 +154,7 @@ pub async fn copy(request: CopyRequest<'_>) -> Result<Copied, RegistryError> {
         return Ok(copied);
     }
 
-    let Belongings { items, lost, failures } = belongings(from, image.clone(), &[]).await;
+    let Belongings { items, lost, failures, .. } = belongings(from, image.clone(), &[]).await;
     // An index that names a child which is nowhere can be pushed to few registries, and pulled from none.
     copied.lost = lost;
     copied.failures = failures;

@@ -81,6 +81,11 @@ impl Leaf {
     }
 }
 
+/// Who a certificate says that it is of, genuine or not.
+pub(crate) fn subject_of(der: &DerCertificate) -> Result<String, VerifyError> {
+    subject(&parse(der)?)
+}
+
 /// Refuses a chain that brings a root certificate.
 ///
 /// Signers must not include one (`sigstore_bundle.proto`, `VerificationMaterial`). Bundles of version 0.1

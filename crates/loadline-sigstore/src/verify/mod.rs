@@ -15,7 +15,7 @@ pub use error::VerifyError;
 pub use key::{KeyError, PublicKey};
 
 pub(crate) use bundle::read as read_bundle;
-pub(crate) use certificate::Leaf;
+pub(crate) use certificate::{Leaf, subject_of as certificate_subject};
 pub(crate) use log::{is_v2, signer_of};
 pub(crate) use statement::check as check_statement;
 
@@ -51,12 +51,22 @@ pub enum KeyTrust {
 #[derive(Debug, Clone)]
 pub struct Verifier {
     roots: TrustRoots,
+    keys: Vec<PublicKey>,
+    key_trust: KeyTrust,
 }
 
 impl Verifier {
     /// A verifier that believes these roots.
     pub const fn new(roots: TrustRoots) -> Self {
-        Self { roots }
+        Self { roots, keys: Vec::new(), key_trust: KeyTrust::Logged }
+    }
+
+    /// Tries these keys, too, where a bundle is signed with one.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Vec<PublicKey>, trust: KeyTrust) -> Self {
+        self.keys = keys;
+        self.key_trust = trust;
+        self
     }
 
     /// The roots that it believes.
@@ -82,21 +92,15 @@ impl Verifier {
         first_good(self.roots.for_leaf(&leaf)?, |root| keyless(&bundle, &leaf, root, expected))
     }
 
-    /// Verifies a bundle, whether a certificate or one of these keys signed it.
+    /// Verifies a bundle, whether a certificate or one of the verifier's own keys signed it.
     ///
     /// # Errors
     /// Every reason to refuse it; all are findings about the bundle.
-    pub fn verify_any(
-        &self,
-        bundle_json: &[u8],
-        expected: Expected<'_>,
-        keys: &[PublicKey],
-        trust: KeyTrust,
-    ) -> Result<Proof, VerifyError> {
+    pub fn verify_any(&self, bundle_json: &[u8], expected: Expected<'_>) -> Result<Proof, VerifyError> {
         match self.verify(bundle_json, expected) {
-            Err(VerifyError::KeyRequired { .. }) if !keys.is_empty() => {
-                first_good(keys.iter().collect(), |key| {
-                    self.verify_with_key(bundle_json, expected, key, trust)
+            Err(VerifyError::KeyRequired { .. }) if !self.keys.is_empty() => {
+                first_good(self.keys.iter().collect(), |key| {
+                    self.verify_with_key(bundle_json, expected, key, self.key_trust)
                 })
             }
             other => other,
