@@ -7,6 +7,8 @@ use thiserror::Error;
 use crate::assemble::{self, AssembleError, Assembler};
 use crate::buildx::{self, Buildx, BuildxError};
 use crate::built::Built;
+use crate::existing::{self, ExistingError, FromRegistry};
+use crate::layout::{self, FromLayout, LayoutError};
 use crate::request::BuildRequest;
 
 /// A builder, ready to build legs.
@@ -16,6 +18,10 @@ pub enum Builder {
     Assemble(Assembler),
     /// docker's.
     Buildx(Buildx),
+    /// Another tool's layout.
+    Layout(FromLayout),
+    /// What is at a registry already.
+    Existing(FromRegistry),
 }
 
 /// Why a leg could not be built.
@@ -27,6 +33,12 @@ pub enum BuildError {
     /// By docker's.
     #[error(transparent)]
     Buildx(#[from] BuildxError),
+    /// By another tool.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// It is not at the registry as it is to be.
+    #[error(transparent)]
+    Existing(#[from] ExistingError),
 }
 
 impl Builder {
@@ -35,6 +47,8 @@ impl Builder {
         match self {
             Self::Assemble(_) => assemble::NAME,
             Self::Buildx(_) => buildx::NAME,
+            Self::Layout(_) => layout::NAME,
+            Self::Existing(_) => existing::NAME,
         }
     }
 
@@ -46,6 +60,8 @@ impl Builder {
         match self {
             Self::Assemble(assembler) => Ok(assembler.assemble(request, destination).await?),
             Self::Buildx(buildx) => Ok(buildx.build(request, destination).await?),
+            Self::Layout(layout) => Ok(layout.build(request, destination).await?),
+            Self::Existing(existing) => Ok(existing.build(request, destination).await?),
         }
     }
 }
@@ -56,6 +72,8 @@ impl BuildError {
         match self {
             Self::Assemble(error) => error.code(),
             Self::Buildx(error) => error.code(),
+            Self::Layout(error) => error.code(),
+            Self::Existing(error) => error.code(),
         }
     }
 
@@ -63,8 +81,9 @@ impl BuildError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Assemble(error) => error.is_input(),
-            // Why a stage failed only people can tell.
-            Self::Buildx(_) => false,
+            // Why a stage or a tool failed only people can tell.
+            Self::Buildx(_) | Self::Layout(_) => false,
+            Self::Existing(error) => error.is_input(),
         }
     }
 
@@ -72,7 +91,8 @@ impl BuildError {
     pub fn findings(&self) -> Vec<Finding> {
         match self {
             Self::Assemble(error) => error.findings(),
-            Self::Buildx(_) => Vec::new(),
+            Self::Buildx(_) | Self::Layout(_) => Vec::new(),
+            Self::Existing(error) => error.finding().into_iter().collect(),
         }
     }
 
@@ -81,6 +101,8 @@ impl BuildError {
         match self {
             Self::Assemble(error) => error.failure(),
             Self::Buildx(error) => Some(error.failure()),
+            Self::Layout(error) => Some(error.failure()),
+            Self::Existing(error) => error.failure(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loadline_core::{Digest, Platform};
+use loadline_core::{Digest, Finding, Platform};
 use loadline_registry::Descriptor;
 
 /// An image for one platform, at its destination by digest, without a tag.
@@ -24,13 +24,17 @@ pub struct Built {
     pub diff_ids: Vec<Digest>,
     /// What went in.
     pub inputs: Inputs,
+    /// The index of the image and its attestations, where the builder pushed one.
+    pub index: Option<Digest>,
+    /// What is worth telling, and stops nothing.
+    pub notes: Vec<Finding>,
 }
 
 /// What went into a build: what its provenance says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
-    /// The digest of the Dockerfile's bytes.
-    pub dockerfile: Digest,
+    /// The digest of the Dockerfile's bytes, where one was built.
+    pub dockerfile: Option<Digest>,
     /// The digest of what instructions could see of the context, where the builder looks at it.
     pub context: Option<Digest>,
     /// The stage that was built, where it was asked for by name.

@@ -159,6 +159,87 @@ pub static BUILDX_RESULT: Code = Code::new(
      tagged.",
 );
 
+/// A cache that buildx leaves out.
+pub static BUILDX_CACHE_IGNORED: Code = Code::new(
+    "buildx-cache-ignored",
+    "a cache is configured that buildx leaves out",
+    "A cache of type `gha` is reached with variables that GitHub Actions gives to actions, not to `run:` \
+     steps. Without them buildx leaves the cache out and says nothing; the build is right, only slower. \
+     `crazy-max/ghaction-github-runtime` hands them on.",
+);
+
+/// A tool that leaves a layout is not there.
+pub static LAYOUT_NO_TOOL: Code = Code::new(
+    "layout-no-tool",
+    "the tool that is to leave a layout is not there",
+    "`builder = \"layout\"` runs another tool, which must be in PATH, or be named by its path in the context. \
+     The message says which, and how to get it.",
+);
+
+/// A tool that leaves a layout failed.
+pub static LAYOUT_FAILED: Code = Code::new(
+    "layout-failed",
+    "the tool that is to leave a layout failed",
+    "The message has the command and the last lines that it printed. It runs in a copy of the context, \
+     without what the ignore file excludes and without `.git`, and reads only the listed variables of the \
+     environment: what worked elsewhere may miss one of them (`environment = [\"NAME\"]`).",
+);
+
+/// A tool did not come to its end.
+pub static LAYOUT_UNFINISHED: Code = Code::new(
+    "layout-unfinished",
+    "the tool that is to leave a layout did not come to its end",
+    "It ran out of its time limit, was interrupted, or what it left could not be copied. Nothing was \
+     tagged; raise `timeout` if that was it, and run again.",
+);
+
+/// The context cannot be copied for a tool.
+pub static LAYOUT_CONTEXT: Code = Code::new(
+    "layout-context",
+    "the context cannot be copied for the tool that builds",
+    "A file cannot be read, or has a name that is not UTF-8. Mend it, or add it to the `.dockerignore`.",
+);
+
+/// What a tool left is not what was asked for.
+pub static LAYOUT_RESULT: Code = Code::new(
+    "layout-result",
+    "what a tool left is not what was asked for",
+    "There is no OCI layout where it should be, or it does not hold exactly one image for the platform, with \
+     a configuration that says so. The message says what there is.",
+);
+
+/// A tool is not kept within limits.
+pub static LAYOUT_UNLIMITED: Code = Code::new(
+    "layout-unlimited",
+    "a tool builds without a limit to what it uses and reaches",
+    "loadline limits the tool's time, environment and directory; the network, memory, processors and \
+     processes it can limit only through a tool that offers it: buildah and podman do. This note says so \
+     where nothing is limited.",
+);
+
+/// An existing image is not there.
+pub static EXISTING_MISSING: Code = Code::new(
+    "existing-missing",
+    "an image that is to be at a registry is not there",
+    "`builder = \"existing\"` takes what another CI pushed, by digest. Nothing is there by that digest, or none \
+     is named for the platform. Registries remove what no tag points at after a while.",
+);
+
+/// An existing image is another one.
+pub static EXISTING_WRONG: Code = Code::new(
+    "existing-wrong",
+    "an image at a registry is not for the platform that it is to be for",
+    "What is there by that digest has no image for the platform, or several, or one whose configuration says \
+     something else. The message says what there is.",
+);
+
+/// A registry could not be asked for an existing image.
+pub static EXISTING_UNREAD: Code = Code::new(
+    "existing-unread",
+    "an image that is to be at a registry could not be looked at",
+    "The registry did not answer, or refused; the message says which. Nothing was tagged.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &ASSEMBLE_REFUSED,
@@ -179,4 +260,14 @@ pub static CODES: &[&Code] = &[
     &BUILDX_FAILED,
     &BUILDX_UNFINISHED,
     &BUILDX_RESULT,
+    &BUILDX_CACHE_IGNORED,
+    &LAYOUT_NO_TOOL,
+    &LAYOUT_FAILED,
+    &LAYOUT_UNFINISHED,
+    &LAYOUT_CONTEXT,
+    &LAYOUT_RESULT,
+    &LAYOUT_UNLIMITED,
+    &EXISTING_MISSING,
+    &EXISTING_WRONG,
+    &EXISTING_UNREAD,
 ];

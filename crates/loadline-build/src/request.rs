@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use loadline_core::{Platform, Reference};
+use loadline_core::{Digest, Platform, Reference};
 
 /// One leg: an image for one platform.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct BuildRequest {
     /// The time that everything in the image has, in seconds since 1970. A build argument
     /// `SOURCE_DATE_EPOCH` goes before it, as with BuildKit.
     pub source_date_epoch: i64,
+    /// What labels and annotations say that it is built on; a builder that built on another refuses its own work.
+    pub base: Option<BaseAnnotation>,
     /// Named contexts, which go before images and stages of the same name.
     pub contexts: BTreeMap<String, NamedContext>,
 }
@@ -49,9 +51,20 @@ impl BuildRequest {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             source_date_epoch: 0,
+            base: None,
             contexts: BTreeMap::new(),
         }
     }
+}
+
+/// The image that another is built on, as its annotations have it (OCI annotations.md,
+/// `org.opencontainers.image.base.name` and `.base.digest`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseAnnotation {
+    /// The image's name.
+    pub reference: Reference,
+    /// The digest that it was resolved to.
+    pub digest: Digest,
 }
 
 /// What a named context is (`--build-context` of buildx).

@@ -19,7 +19,7 @@
 mod archive;
 mod base;
 mod config;
-mod context;
+pub(crate) mod context;
 mod copy;
 mod draft;
 mod error;
@@ -29,7 +29,7 @@ mod pax;
 mod plan;
 mod spool;
 mod stage;
-mod tree;
+pub(crate) mod tree;
 mod unpack;
 mod users;
 
@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use loadline_core::{Digest, media_type};
+use loadline_core::{Digest, Reference, media_type};
 use loadline_dockerfile::{Dockerfile, MAX_BYTES, glob, ignore, path};
 use loadline_registry::{BlobSource, Client, Descriptor, Repository};
 use serde::Serialize;
@@ -238,6 +238,24 @@ fn read_and_plan(request: &BuildRequest) -> Result<(Asked, Vec<(Root, u32)>), As
     Ok((Asked { bytes, source_date }, roots.into_iter().collect()))
 }
 
+/// The name of the image that a Dockerfile's target is built on in the end; none for `scratch`, for what is no
+/// image at a registry, and for a Dockerfile that is not understood, which its own builder will complain of.
+pub(crate) fn base_name(request: &BuildRequest) -> Option<Reference> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(&request.dockerfile).ok()?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes).ok()?;
+    let dockerfile = Dockerfile::parse(&bytes).ok()?;
+    let names: Vec<&str> = request.contexts.keys().map(String::as_str).collect();
+    let Root::Outside { name, .. } = plan::root_of(&dockerfile, &given(request, &names)).ok()? else {
+        return None;
+    };
+    match request.contexts.get(&name) {
+        Some(NamedContext::Image(reference)) => Some(reference.clone()),
+        Some(_) => None,
+        None => name.parse().ok(),
+    }
+}
+
 /// An image that is ready to be written: all its blobs in files.
 struct Finished {
     config: Vec<u8>,
@@ -350,7 +368,7 @@ fn inputs(
             && **name != "SOURCE_DATE_EPOCH"
     };
     Inputs {
-        dockerfile: Digest::of(&asked.bytes),
+        dockerfile: Some(Digest::of(&asked.bytes)),
         context: Some(context.clone()),
         target: request.target.clone(),
         stages: plan
@@ -424,6 +442,8 @@ impl Finished {
             layers: self.layers.into_iter().map(|layer| layer.descriptor).collect(),
             diff_ids: self.diff_ids,
             inputs: self.inputs,
+            index: None,
+            notes: Vec::new(),
         })
     }
 }

@@ -94,25 +94,7 @@ pub(crate) fn plan<'a>(dockerfile: &'a Dockerfile, given: &Given<'_>) -> Result<
     let mut used_args = Vec::new();
     let target_name =
         given.target.map(str::to_owned).or_else(|| stages[target].name.clone()).unwrap_or_default();
-    let mut globals = platform_args(given, &target_name);
-    for instruction in dockerfile.global_args() {
-        let Command::Arg(args) = instruction.command().map_err(broken)? else { continue };
-        for arg in args {
-            let value = match (given.argument(&arg.name), &arg.default) {
-                (Some(value), _) => {
-                    used_args.push(arg.name.clone());
-                    Some(value.to_owned())
-                }
-                (None, Some(text)) => Some(
-                    expand_with(&globals, text, escape).map_err(|error| given.at(instruction.line, error))?,
-                ),
-                (None, None) => None,
-            };
-            if let Some(value) = value {
-                globals.insert(arg.name, value);
-            }
-        }
-    }
+    let globals = globals(dockerfile, given, &target_name, &mut used_args)?;
 
     let mut planned: BTreeMap<usize, Planned<'a>> = BTreeMap::new();
     let mut refusals = Vec::new();
@@ -172,6 +154,55 @@ pub(crate) fn plan<'a>(dockerfile: &'a Dockerfile, given: &Given<'_>) -> Result<
         }
     }
     Ok(Plan { stages: planned, target, globals, used_args })
+}
+
+/// The arguments that are visible in FROM lines.
+fn globals(
+    dockerfile: &Dockerfile,
+    given: &Given<'_>,
+    target_name: &str,
+    used: &mut Vec<String>,
+) -> Result<BTreeMap<String, String>, AssembleError> {
+    let broken = |source| AssembleError::Dockerfile { file: given.file.to_owned(), source };
+    let escape = dockerfile.directives.escape;
+    let mut globals = platform_args(given, target_name);
+    for instruction in dockerfile.global_args() {
+        let Command::Arg(args) = instruction.command().map_err(broken)? else { continue };
+        for arg in args {
+            let value = match (given.argument(&arg.name), &arg.default) {
+                (Some(value), _) => {
+                    used.push(arg.name.clone());
+                    Some(value.to_owned())
+                }
+                (None, Some(text)) => Some(
+                    expand_with(&globals, text, escape).map_err(|error| given.at(instruction.line, error))?,
+                ),
+                (None, None) => None,
+            };
+            if let Some(value) = value {
+                globals.insert(arg.name, value);
+            }
+        }
+    }
+    Ok(globals)
+}
+
+/// What the target is built on in the end, whatever its instructions do.
+pub(crate) fn root_of(dockerfile: &Dockerfile, given: &Given<'_>) -> Result<Root, AssembleError> {
+    let broken = |source| AssembleError::Dockerfile { file: given.file.to_owned(), source };
+    let stages = dockerfile.stages().map_err(broken)?;
+    let named = given.target.filter(|target| !target.is_empty());
+    let target = named.and_then(|name| find_stage(&stages, name)).unwrap_or(stages.len() - 1);
+    let target_name = named.map(str::to_owned).or_else(|| stages[target].name.clone()).unwrap_or_default();
+    let globals = globals(dockerfile, given, &target_name, &mut Vec::new())?;
+    let mut at = target;
+    loop {
+        // A stage is built on an earlier one or on something outside, so that this ends.
+        match base_of(&stages[at], &stages, &globals, dockerfile.directives.escape, given)?.0 {
+            Root::Stage(earlier) if earlier < at => at = earlier,
+            root => return Ok(root),
+        }
+    }
 }
 
 fn find_stage(stages: &[Stage<'_>], name: &str) -> Option<usize> {

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use loadline_core::{Code, Failure, Platform};
+use loadline_core::{Code, Digest, Failure, Platform};
 use loadline_process::ProcessError;
 use loadline_registry::RegistryError;
 use thiserror::Error;
@@ -13,6 +13,7 @@ use super::metadata::MetadataError;
 use super::progress::FailedStage;
 use super::secrets::SecretError;
 use crate::codes;
+use crate::written::WrittenError;
 
 /// Why buildx could not build a leg.
 #[derive(Debug, Error)]
@@ -99,15 +100,27 @@ pub enum BuildxError {
     /// The metadata file is not understood.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-    /// What was built cannot be read back.
-    #[error("what was built cannot be read back: {0}")]
-    ReadBack(#[source] RegistryError),
+    /// What was built cannot be copied to where it goes.
+    #[error("what was built cannot be copied: {0}")]
+    Copy(#[source] RegistryError),
     /// What was built is not what was asked for.
-    #[error("what buildx wrote is not the leg that was asked for: {what}")]
-    Contradiction {
-        /// What is wrong.
-        what: String,
+    #[error("what buildx wrote is not the leg that was asked for: {0}")]
+    Written(#[from] WrittenError),
+    /// The base image was another one by the time it was built on.
+    #[error(
+        "it says that it is built on {base} of {said}, but it was built on {built}: the tag moved in between"
+    )]
+    BaseMoved {
+        /// The base's name.
+        base: String,
+        /// The digest that its labels and annotations have.
+        said: Digest,
+        /// The digest that BuildKit built on.
+        built: Digest,
     },
+    /// Waiting for docker stopped.
+    #[error("waiting for docker stopped: {0}")]
+    Stopped(String),
     /// There is no place for temporary files.
     #[error("no temporary directory can be made: {0}")]
     Temporary(#[source] io::Error),
@@ -134,8 +147,10 @@ impl BuildxError {
             Self::Secret(_) => &codes::BUILDX_SECRET,
             Self::Stage(_) => &codes::BUILDX_STAGE_FAILED,
             Self::Dockerfile { .. } | Self::Failed { .. } => &codes::BUILDX_FAILED,
-            Self::Process(_) | Self::Temporary(_) => &codes::BUILDX_UNFINISHED,
-            Self::NoMetadata(_) | Self::Metadata(_) | Self::ReadBack(_) | Self::Contradiction { .. } => {
+            Self::Process(_) | Self::Temporary(_) | Self::Stopped(_) | Self::BaseMoved { .. } => {
+                &codes::BUILDX_UNFINISHED
+            }
+            Self::NoMetadata(_) | Self::Metadata(_) | Self::Copy(_) | Self::Written(_) => {
                 &codes::BUILDX_RESULT
             }
         }
@@ -154,6 +169,7 @@ impl BuildxError {
             Self::NoPushByDigest { .. } => "make an instance that can with `docker buildx create --name loadline --driver docker-container --bootstrap`, and set `builder-instance = \"loadline\"`; with GitHub Actions use docker/setup-buildx-action".to_owned(),
             Self::NoPlatform { .. } => "register emulation (`docker run --privileged tonistiigi/binfmt --install all`, or docker/setup-qemu-action), or build this leg on a machine that has the platform".to_owned(),
             Self::Secret(SecretError::Unset { variable, .. }) => format!("set {variable} for this step"),
+            Self::BaseMoved { .. } => "run again, or pin the base by its digest".to_owned(),
             Self::Stage(_) => "mend what the stage printed, then run again".to_owned(),
             _ => return None,
         })

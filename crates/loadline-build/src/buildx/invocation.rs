@@ -62,6 +62,8 @@ pub enum Output {
     Push(Vec<RepositoryName>),
     /// Into an image layout, which is made.
     Layout(PathBuf),
+    /// Into the engine's own store, under this tag, for running it here.
+    Load(String),
 }
 
 /// `docker`, in a directory, with what it may read of the environment.
@@ -97,17 +99,38 @@ pub fn invocation(
         run = run.arg("--label").arg(format!("{name}={value}"));
     }
     for (name, value) in &request.annotations {
-        run = run.arg("--annotation").arg(format!("manifest:{name}={value}"));
+        // An engine's own store has no place for annotations.
+        if !matches!(output, Output::Load(_)) {
+            run = run.arg("--annotation").arg(format!("manifest:{name}={value}"));
+        }
     }
     for (name, context) in &request.contexts {
         run = run.arg("--build-context").arg(format!("{name}={}", spelled(context, &request.context)));
     }
     run = with_secrets(run, secrets);
     run = with_caches(run, options);
+    if let Some(network) = options.network {
+        run = run.arg("--network").arg(network);
+        if network == "host" {
+            // The instance must allow it too; this is the client's half.
+            run = run.args(["--allow", "network.host"]);
+        }
+    }
+    for agent in &options.ssh {
+        run = run.arg("--ssh").arg(agent);
+    }
+    // An engine's own store of images holds one image, without attestations.
+    let (provenance, sbom) = match output {
+        Output::Load(_) => ("false", None),
+        _ => (options.provenance.argument(), options.sbom.argument()),
+    };
+    if let Some(sbom) = sbom {
+        run = run.arg("--sbom").arg(sbom);
+    }
     run.arg("--provenance")
-        .arg(options.provenance.argument())
+        .arg(provenance)
         .arg("--output")
-        .arg(written(output))
+        .arg(written(output, options.rewrite_timestamp))
         .arg("--metadata-file")
         .arg(text(metadata_file))
         .args(["--progress", "rawjson"])
@@ -170,8 +193,8 @@ fn spelled(context: &NamedContext, root: &Path) -> String {
     }
 }
 
-fn written(output: &Output) -> String {
-    match output {
+fn written(output: &Output, rewrite_timestamp: bool) -> String {
+    let mut text = match output {
         Output::Push(repositories) => {
             let names: Vec<String> = repositories.iter().map(ToString::to_string).collect();
             let names = format!("name={}", names.join(","));
@@ -180,7 +203,12 @@ fn written(output: &Output) -> String {
         Output::Layout(directory) => {
             format!("type=oci,tar=false,{}", field(&format!("dest={}", text(directory))))
         }
+        Output::Load(tag) => format!("type=docker,{}", field(&format!("name={tag}"))),
+    };
+    if rewrite_timestamp {
+        text.push_str(",rewrite-timestamp=true");
     }
+    text
 }
 
 /// One field of the comma-separated values that buildx takes (RFC 4180).
@@ -202,7 +230,7 @@ mod tests {
 
     use loadline_core::{Digest, Secret};
 
-    use super::super::options::Provenance;
+    use super::super::options::{Provenance, Sbom};
     use super::*;
 
     fn request() -> BuildRequest {
@@ -303,6 +331,40 @@ mod tests {
         options.cache_from.clear();
         let run = invocation(&request(), &options, &[], &output, Path::new("/m"));
         assert!(!run.pass.iter().any(|name| name == GHA_TOKEN));
+    }
+
+    #[test]
+    fn network_ssh_and_a_bill_of_materials_are_handed_on() {
+        let mut options = Options::new("/src");
+        options.network = Some("host");
+        options.ssh = vec!["default".into(), "git=/run/agent".into()];
+        options.sbom = Sbom::Generator("docker/scout-sbom-indexer:1".into());
+        options.rewrite_timestamp = true;
+        let layout = Output::Layout("/l".into());
+        let given = args(&request(), &options, &[], &layout);
+        has(&given, ["--network", "host"]);
+        has(&given, ["--allow", "network.host"]);
+        has(&given, ["--ssh", "default"]);
+        has(&given, ["--ssh", "git=/run/agent"]);
+        has(&given, ["--sbom", "generator=docker/scout-sbom-indexer:1"]);
+        has(&given, ["--output", "type=oci,tar=false,dest=/l,rewrite-timestamp=true"]);
+        options.network = Some("none");
+        options.sbom = Sbom::On;
+        let given = args(&request(), &options, &[], &layout);
+        has(&given, ["--network", "none"]);
+        has(&given, ["--sbom", "true"]);
+        assert!(!given.contains(&"--allow".to_owned()));
+    }
+
+    #[test]
+    fn what_is_run_here_has_a_tag_and_nothing_beside_it() {
+        let mut options = Options::new("/src");
+        options.sbom = Sbom::On;
+        let args = args(&request(), &options, &[], &Output::Load("api:try".into()));
+        has(&args, ["--output", "type=docker,name=api:try"]);
+        has(&args, ["--provenance", "false"]);
+        assert!(!args.contains(&"--sbom".to_owned()) && !args.contains(&"--annotation".to_owned()));
+        assert!(!args.iter().any(|arg| arg.contains("push")));
     }
 
     #[test]

@@ -10,7 +10,6 @@
 mod error;
 mod instance;
 mod invocation;
-mod leg;
 mod metadata;
 mod options;
 mod progress;
@@ -20,11 +19,11 @@ mod secrets;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadline_core::Digest;
+use loadline_core::{Digest, Finding};
 use loadline_dockerfile::MAX_BYTES;
 use loadline_process::{Environment, Interrupt, Invocation, Mask, Output as Ended, Stream};
 use loadline_registry::Repository;
@@ -34,15 +33,16 @@ pub use self::error::BuildxError;
 pub use self::instance::Instance;
 pub use self::invocation::{Output, invocation};
 pub use self::metadata::{Metadata, MetadataError, parse};
-pub use self::options::{Listener, Options, Provenance, SecretFrom, SecretSource};
+pub use self::options::{Listener, Options, Provenance, Sbom, SecretFrom, SecretSource};
 pub use self::progress::{FailedStage, Progress, Reader};
 pub use self::provenance::{Material, bases, materials};
 pub use self::secrets::{ReadSecret, SecretError};
 
-use self::leg::ReadLeg;
 use crate::built::{Built, Inputs};
+use crate::codes::BUILDX_CACHE_IGNORED;
 use crate::copy_leg::copy_leg;
-use crate::request::{BuildRequest, NamedContext};
+use crate::request::{BaseAnnotation, BuildRequest, NamedContext};
+use crate::written::{self, ReadLeg};
 
 /// The builder's name, in configuration and in what it builds.
 pub const NAME: &str = "buildx";
@@ -132,57 +132,96 @@ impl Buildx {
         instance.fits(&request.platform, destination.name().is_some())?;
         let request = with_whole_paths(request);
         let dockerfile = read_dockerfile(&request.dockerfile)?;
-        let secrets =
-            secrets::read(&self.options.secrets, &self.options.directory, &self.shared.environment)?;
-        let work = tempfile::tempdir().map_err(BuildxError::Temporary)?;
-        let metadata_file = work.path().join("metadata.json");
+        let work = self.work()?;
         let layout = work.path().join("layout");
         let output = match destination.name() {
             Some(name) => Output::Push(vec![name.clone()]),
             None => Output::Layout(layout.clone()),
         };
-        self.tell_of_ignored_caches();
-        let run = invocation(&request, &self.options, &secrets, &output, &metadata_file);
-        let mask = Mask::new(secrets.iter().map(|secret| &secret.value));
-        let (ended, reader) = self.follow(run, Some(Reader::new(mask))).await?;
-        if !ended.success() {
-            return Err(match reader.as_ref().and_then(Reader::failed) {
-                Some(stage) => BuildxError::Stage(stage),
-                None => BuildxError::Failed {
-                    status: ended.status.to_string(),
-                    said: reader.map(|reader| reader.last_lines()).unwrap_or_default(),
-                },
-            });
-        }
+        let metadata_file = self.carry_out(&request, &output, work.path()).await?;
         let metadata = parse(&read_metadata(&metadata_file)?)?;
         let leg = if destination.name().is_some() {
-            leg::read(destination, &metadata.digest, &request.platform).await?
+            written::alone(destination, &metadata.digest, &request.platform).await?
         } else {
             let written = Repository::layout(&layout);
-            let leg = leg::read(&written, &metadata.digest, &request.platform).await?;
+            let leg = written::alone(&written, &metadata.digest, &request.platform).await?;
             let manifests = std::iter::once(&leg.manifest).chain(&leg.attestations);
-            copy_leg(&written, destination, manifests).await.map_err(BuildxError::ReadBack)?;
-            leg
+            copy_leg(&written, destination, manifests).await.map_err(BuildxError::Copy)?;
+            ReadLeg { index: None, ..leg }
         };
-        Ok(built(&request, dockerfile, leg, &metadata))
+        let built = built(&request, dockerfile, leg, &metadata, self.ignored_caches());
+        if let Some(base) = &request.base {
+            same_base(base, &built)?;
+        }
+        Ok(built)
+    }
+
+    /// Builds one leg into the engine's own store of images, under a tag, for running it on this machine. Any
+    /// driver can do that; nothing is pushed.
+    ///
+    /// # Errors
+    /// See [`BuildxError`].
+    pub async fn load(&self, request: &BuildRequest, tag: &str) -> Result<Vec<Finding>, BuildxError> {
+        self.instance().await?.fits(&request.platform, false)?;
+        let request = with_whole_paths(request);
+        read_dockerfile(&request.dockerfile)?;
+        let work = self.work()?;
+        self.carry_out(&request, &Output::Load(tag.to_owned()), work.path()).await?;
+        Ok(self.ignored_caches())
+    }
+
+    fn work(&self) -> Result<tempfile::TempDir, BuildxError> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("loadline-buildx-");
+        match &self.options.scratch {
+            Some(scratch) => std::fs::create_dir_all(scratch).and_then(|()| builder.tempdir_in(scratch)),
+            None => builder.tempdir(),
+        }
+        .map_err(BuildxError::Temporary)
+    }
+
+    /// Runs the build, and gives the file that buildx wrote down what it built in.
+    async fn carry_out(
+        &self,
+        request: &BuildRequest,
+        output: &Output,
+        work: &Path,
+    ) -> Result<PathBuf, BuildxError> {
+        let secrets =
+            secrets::read(&self.options.secrets, &self.options.directory, &self.shared.environment)?;
+        let metadata_file = work.join("metadata.json");
+        for ignored in self.ignored_caches() {
+            self.options.listener.hear(&Progress::Line { line: ignored.message });
+        }
+        let run = invocation(request, &self.options, &secrets, output, &metadata_file);
+        let mask = Mask::new(secrets.iter().map(|secret| &secret.value));
+        let (ended, reader) = self.follow(run, Some(Reader::new(mask))).await?;
+        if ended.success() {
+            return Ok(metadata_file);
+        }
+        Err(match reader.as_ref().and_then(Reader::failed) {
+            Some(stage) => BuildxError::Stage(stage),
+            None => BuildxError::Failed {
+                status: ended.status.to_string(),
+                said: reader.map(|reader| reader.last_lines()).unwrap_or_default(),
+            },
+        })
     }
 
     /// buildx leaves a `gha` cache out without a word where there is nothing to reach it by.
-    fn tell_of_ignored_caches(&self) {
+    fn ignored_caches(&self) -> Vec<Finding> {
         let options = &self.options;
         if self.shared.environment.get(invocation::GHA_TOKEN).is_some() {
-            return;
+            return Vec::new();
         }
-        for cache in
-            options.cache_from.iter().chain(&options.cache_to).filter(|cache| invocation::is_github(cache))
-        {
-            let line = format!(
-                "the cache `{cache}` is ignored: {} is not set; outside of GitHub Actions use another kind of cache, \
-                 inside hand the variable on to this step",
-                invocation::GHA_TOKEN
-            );
-            options.listener.hear(&Progress::Line { line });
-        }
+        let caches = options.cache_from.iter().chain(&options.cache_to);
+        let ignored = |cache: &String| {
+            let message = format!("the cache `{cache}` is ignored: {} is not set", invocation::GHA_TOKEN);
+            Finding::note(&BUILDX_CACHE_IGNORED, message).help(
+                "outside of GitHub Actions use another kind of cache, inside hand the variable on to this step",
+            )
+        };
+        caches.filter(|cache| invocation::is_github(cache)).map(ignored).collect()
     }
 
     async fn run(&self, run: Invocation) -> Result<Ended, BuildxError> {
@@ -207,9 +246,7 @@ impl Buildx {
             let ended = run.run_with(&environment, Some(&interrupt), &mut hear);
             (ended, reader)
         });
-        let (ended, reader) = task.await.map_err(|error| BuildxError::Contradiction {
-            what: format!("waiting for it stopped: {error}"),
-        })?;
+        let (ended, reader) = task.await.map_err(|error| BuildxError::Stopped(error.to_string()))?;
         drop(guard);
         Ok((ended?, reader))
     }
@@ -263,7 +300,25 @@ fn read_file(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn built(request: &BuildRequest, dockerfile: Digest, leg: ReadLeg, metadata: &Metadata) -> Built {
+/// What the labels say of the base is true only if BuildKit built on the same.
+fn same_base(said: &BaseAnnotation, built: &Built) -> Result<(), BuildxError> {
+    let name = said.reference.to_string();
+    let used = built.inputs.bases.iter().find(|used| used.name == name);
+    match used {
+        Some(used) if used.digest != said.digest && used.manifest.as_ref() != Some(&said.digest) => {
+            Err(BuildxError::BaseMoved { base: name, said: said.digest.clone(), built: used.digest.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn built(
+    request: &BuildRequest,
+    dockerfile: Digest,
+    leg: ReadLeg,
+    metadata: &Metadata,
+    notes: Vec<Finding>,
+) -> Built {
     let materials = leg.materials.as_deref().unwrap_or(&metadata.materials);
     Built {
         builder: NAME,
@@ -274,7 +329,7 @@ fn built(request: &BuildRequest, dockerfile: Digest, leg: ReadLeg, metadata: &Me
         layers: leg.layers,
         diff_ids: leg.diff_ids,
         inputs: Inputs {
-            dockerfile,
+            dockerfile: Some(dockerfile),
             context: None,
             target: request.target.clone(),
             stages: Vec::new(),
@@ -284,5 +339,7 @@ fn built(request: &BuildRequest, dockerfile: Digest, leg: ReadLeg, metadata: &Me
             source_date_epoch: request.source_date_epoch,
             bases: bases(materials, &request.platform),
         },
+        index: leg.index,
+        notes,
     }
 }

@@ -24,6 +24,16 @@ pub struct Options {
     pub cache_scope: String,
     /// How much BuildKit's own provenance says.
     pub provenance: Provenance,
+    /// The network of RUN instructions, as buildx spells it; the builder's own where none is named.
+    pub network: Option<&'static str>,
+    /// Agents and keys for RUN instructions, as buildx spells them: `default`, `ID=PATH`.
+    pub ssh: Vec<String>,
+    /// BuildKit's own bill of materials.
+    pub sbom: Sbom,
+    /// Whether files get the image's time too.
+    pub rewrite_timestamp: bool,
+    /// Where temporary files go; where the system puts them if nowhere is named.
+    pub scratch: Option<PathBuf>,
     /// How long a build may take.
     pub time_limit: Duration,
     /// Who hears of progress.
@@ -41,6 +51,11 @@ impl Options {
             cache_to: Vec::new(),
             cache_scope: "loadline".to_owned(),
             provenance: Provenance::default(),
+            network: None,
+            ssh: Vec::new(),
+            sbom: Sbom::default(),
+            rewrite_timestamp: false,
+            scratch: None,
             time_limit: Duration::from_secs(45 * 60),
             listener: Listener::default(),
         }
@@ -64,6 +79,12 @@ impl fmt::Debug for Options {
 #[derive(Clone, Default)]
 pub struct Listener(Option<Arc<Hear>>);
 
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener" } else { "Listener(nobody)" })
+    }
+}
+
 type Hear = dyn Fn(&Progress) + Send + Sync;
 
 impl Listener {
@@ -72,7 +93,7 @@ impl Listener {
         Self(Some(Arc::new(hear)))
     }
 
-    pub(super) fn hear(&self, progress: &Progress) {
+    pub(crate) fn hear(&self, progress: &Progress) {
         if let Some(hear) = &self.0 {
             hear(progress);
         }
@@ -96,6 +117,28 @@ pub enum SecretFrom {
     Variable(String),
     /// In a file.
     File(PathBuf),
+}
+
+/// BuildKit's own bill of materials, beside the one that is made of what was built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sbom {
+    /// None.
+    #[default]
+    Off,
+    /// By BuildKit's own generator.
+    On,
+    /// By the generator in this image.
+    Generator(String),
+}
+
+impl Sbom {
+    pub(super) fn argument(&self) -> Option<String> {
+        match self {
+            Self::Off => None,
+            Self::On => Some("true".to_owned()),
+            Self::Generator(image) => Some(format!("generator={image}")),
+        }
+    }
 }
 
 /// How much BuildKit's own provenance says.

@@ -28,7 +28,7 @@ fn a_leg_keeps_its_attestation() {
     assert_eq!(built.manifest, leg.manifest.clone().with_platform(&arm64()));
     assert_eq!(built.attestations, std::slice::from_ref(&leg.attestation));
     assert_eq!(built.diff_ids, [Digest::of("a layer")]);
-    assert_eq!(built.inputs.dockerfile, Digest::of("FROM scratch\n"));
+    assert_eq!(built.inputs.dockerfile, Some(Digest::of("FROM scratch\n")));
     assert_eq!(built.inputs.context, None);
     let bases: Vec<_> = built.inputs.bases.iter().map(|base| (base.name.as_str(), &base.digest)).collect();
     assert_eq!(bases, [("docker.io/library/debian:13", &Digest::of("debian"))]);
