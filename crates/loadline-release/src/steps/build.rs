@@ -37,7 +37,7 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
             let (sender, mut heard) = mpsc::unbounded_channel();
             let builder = match image.builder {
                 config::Builder::Assemble => Builder::Assemble(assembler.clone()),
-                config::Builder::Buildx => {
+                config::Builder::Buildx | config::Builder::Layout | config::Builder::Existing => {
                     Builder::Buildx(buildx.with(buildx_options(release, image, platform, sender)))
                 }
             };
@@ -248,11 +248,11 @@ fn event(image: &PlannedImage, platform: &Platform, progress: buildx::Progress) 
 }
 
 fn leg(image: &PlannedImage, built: Built) -> Leg {
-    let mut materials =
-        vec![Material { name: "dockerfile".to_owned(), uri: None, digest: built.inputs.dockerfile }];
-    let context =
-        built.inputs.context.map(|digest| Material { name: "context".to_owned(), uri: None, digest });
-    materials.extend(context);
+    let mut materials: Vec<Material> =
+        [("dockerfile", built.inputs.dockerfile), ("context", built.inputs.context)]
+            .into_iter()
+            .filter_map(|(name, digest)| Some(Material { name: name.to_owned(), uri: None, digest: digest? }))
+            .collect();
     materials.extend(built.inputs.bases.into_iter().map(|base| Material {
         name: "base".to_owned(),
         uri: Some(if base.name.contains("://") { base.name } else { format!("oci://{}", base.name) }),
