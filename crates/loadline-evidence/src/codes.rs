@@ -35,6 +35,39 @@ pub static IMAGE_UNREADABLE: Code = Code::new(
      credentials are missing, or whether the registry could not be reached.",
 );
 
+/// A statement is too large for a place that it goes to.
+pub static STATEMENT_TOO_LARGE: Code = Code::new(
+    "statement-too-large",
+    "a statement is too large for a place that it goes to",
+    "GitHub takes predicates up to 16,777,216 bytes and 1,024 subjects, Rekor v1 the whole envelope in base64, \
+     and a bundle must stay within what verifiers read. Nothing was signed. The detail says which part of the \
+     predicate weighs what: bills of materials mostly grow by file components and by evidence. Leave those \
+     out, make one document a platform, or attach what is large as an artifact of its own and sign its digest.",
+);
+
+/// The image itself was not looked at, so that its platforms are not known.
+pub static PLATFORMS_NOT_SEEN: Code = Code::new(
+    "platforms-not-seen",
+    "the image itself was not looked at, so that its platforms are not known",
+    "Without a connection only the digest that was named is judged, by the bundles at hand. If it is an index, \
+     its evidence speaks of the index; whether each of its platforms has evidence was not asked. Verify each \
+     platform's own digest, or let the registry be asked.",
+);
+
+/// Something that is listed is not there.
+pub static EVIDENCE_GONE: Code = Code::new(
+    "evidence-gone",
+    "an image or evidence is listed and is not there",
+    "An index names a manifest, or a list of referrers names evidence, which the registry answers not to have: \
+     collected as garbage, mostly, or not copied with the image.",
+);
+
 /// All codes of this room.
-pub static CODES: &[&Code] =
-    &[&PLATFORM_MISSING, &EVIDENCE_SOURCE_FAILED, &EVIDENCE_LIMIT, &IMAGE_UNREADABLE];
+pub static CODES: &[&Code] = &[
+    &EVIDENCE_GONE,
+    &PLATFORM_MISSING,
+    &EVIDENCE_SOURCE_FAILED,
+    &EVIDENCE_LIMIT,
+    &IMAGE_UNREADABLE,
+    &STATEMENT_TOO_LARGE,
+];

@@ -4,16 +4,33 @@
 //! Sigstore bundle; where it hangs is the digest it speaks of. [`attach`] hangs it there, [`gather`]
 //! finds all that hangs, and [`verify_image`] says what it proves.
 
+mod att;
 mod attach;
+pub mod budget;
+pub mod buildkit;
 mod codes;
 pub mod demanded;
+mod destination;
+pub mod existing;
 pub mod gather;
+pub mod inspect;
+pub mod online;
+pub mod patience;
 pub mod provenance;
+pub mod sources;
 pub mod summary;
 mod verify;
 
 pub use attach::{AttachError, Evidence};
+pub use budget::Destination;
 pub use codes::CODES;
-pub use codes::{EVIDENCE_LIMIT, EVIDENCE_SOURCE_FAILED, IMAGE_UNREADABLE, PLATFORM_MISSING};
-pub use gather::{Gatherer, Limits};
-pub use verify::{Consumer, Verification, verify_image};
+pub use codes::STATEMENT_TOO_LARGE;
+pub use codes::{
+    EVIDENCE_LIMIT, EVIDENCE_SOURCE_FAILED, IMAGE_UNREADABLE, PLATFORM_MISSING, PLATFORMS_NOT_SEEN,
+};
+pub use destination::GitHubDestination;
+pub use gather::{Found, Gatherer, Hanging, Limits};
+pub use online::ask_logs;
+pub use patience::{Patience, Trouble, Waiting};
+pub use sources::{GitHubSource, Sources};
+pub use verify::{Collected, Consumer, Start, Verification, conclude, verify_from, verify_image};

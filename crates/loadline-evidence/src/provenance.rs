@@ -1,13 +1,17 @@
 //! SLSA provenance for an image: what was built, out of what, and by whom.
 
 use indexmap::IndexMap;
-use loadline_core::predicate::release_build::{BUILD_TYPE, GIT_COMMIT, SOURCE, WORKFLOW};
+use loadline_core::predicate::release_build::{BUILD_TYPE, GIT_COMMIT, GITHUB_BUILD_TYPE, SOURCE, WORKFLOW};
 use loadline_core::predicate::slsa_provenance::{
     BuildDefinition, BuildMetadata, Builder, PREDICATE_TYPE, Provenance, ResourceDescriptor, RunDetails,
 };
 use loadline_core::statement::{Statement, Subject};
 use loadline_core::{Digest, Platform};
 use serde_json::{Map, Value, json};
+
+mod recorded;
+
+pub use recorded::{Attested, attested};
 
 /// What is known of one image's build.
 #[derive(Debug, Clone)]
@@ -66,6 +70,68 @@ pub struct Workflow {
     pub commit: String,
     /// This run, as a URL.
     pub invocation: Option<String>,
+    /// What GitHub Actions says of the run; none where it is no run of GitHub's.
+    pub github: Option<GitHubRun>,
+}
+
+/// What GitHub Actions says of a run, as its build type wants it
+/// (<https://actions.github.io/buildtypes/workflow/v1>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitHubRun {
+    /// What started it.
+    pub event_name: String,
+    /// The repository's numeric id.
+    pub repository_id: String,
+    /// The owner's numeric id.
+    pub repository_owner_id: String,
+    /// `github-hosted` or `self-hosted`.
+    pub runner_environment: String,
+}
+
+impl Workflow {
+    /// The workflow as external parameter.
+    fn parameter(&self) -> Value {
+        json!({"ref": self.git_ref, "repository": self.repository, "path": self.path})
+    }
+
+    /// The commit that it ran from, as dependency.
+    fn dependency(&self) -> ResourceDescriptor {
+        git(WORKFLOW, &self.repository, Some(&self.git_ref), &self.commit)
+    }
+}
+
+/// GitHub's build type under GitHub Actions, our own elsewhere.
+fn build_type(workflow: Option<&Workflow>) -> String {
+    let github = workflow.is_some_and(|workflow| workflow.github.is_some());
+    if github { GITHUB_BUILD_TYPE } else { BUILD_TYPE }.to_owned()
+}
+
+/// What GitHub Actions says of the run, as internal parameter.
+fn github_parameter(workflow: Option<&Workflow>, parameters: &mut Map<String, Value>) {
+    if let Some(github) = workflow.and_then(|workflow| workflow.github.as_ref()) {
+        parameters.insert(
+            "github".to_owned(),
+            json!({
+                "event_name": github.event_name,
+                "repository_id": github.repository_id,
+                "repository_owner_id": github.repository_owner_id,
+                "runner_environment": github.runner_environment,
+            }),
+        );
+    }
+}
+
+/// A git repository as dependency.
+fn git(name: &str, repository: &str, git_ref: Option<&str>, commit: &str) -> ResourceDescriptor {
+    ResourceDescriptor {
+        name: Some(name.to_owned()),
+        uri: Some(match git_ref {
+            Some(git_ref) => format!("git+{repository}@{git_ref}"),
+            None => format!("git+{repository}"),
+        }),
+        digest: [(GIT_COMMIT.to_owned(), commit.to_owned())].into(),
+        media_type: None,
+    }
 }
 
 /// One statement about an image: its subjects are the index and the children.
@@ -76,7 +142,7 @@ pub fn statement(subjects: Vec<Subject>, build: &ImageBuild<'_>) -> Statement<Pr
 fn provenance(build: &ImageBuild<'_>) -> Provenance {
     Provenance {
         build_definition: BuildDefinition {
-            build_type: BUILD_TYPE.to_owned(),
+            build_type: build_type(build.workflow),
             external_parameters: external_parameters(build),
             internal_parameters: internal_parameters(build),
             resolved_dependencies: dependencies(build),
@@ -98,10 +164,7 @@ fn provenance(build: &ImageBuild<'_>) -> Provenance {
 fn external_parameters(build: &ImageBuild<'_>) -> Map<String, Value> {
     let mut parameters = Map::new();
     if let Some(workflow) = build.workflow {
-        parameters.insert(
-            "workflow".to_owned(),
-            json!({"repository": workflow.repository, "ref": workflow.git_ref, "path": workflow.path}),
-        );
+        parameters.insert("workflow".to_owned(), workflow.parameter());
     }
     parameters.insert("image".to_owned(), build.image.into());
     parameters.insert("version".to_owned(), build.version.into());
@@ -121,6 +184,7 @@ fn external_parameters(build: &ImageBuild<'_>) -> Map<String, Value> {
 
 fn internal_parameters(build: &ImageBuild<'_>) -> Map<String, Value> {
     let mut parameters = Map::new();
+    github_parameter(build.workflow, &mut parameters);
     parameters.insert("builder".to_owned(), build.builder.into());
     parameters.insert("sourceDateEpoch".to_owned(), build.source_date_epoch.into());
     if let Some(dirty) = build.dirty {
@@ -130,15 +194,6 @@ fn internal_parameters(build: &ImageBuild<'_>) -> Map<String, Value> {
 }
 
 fn dependencies(build: &ImageBuild<'_>) -> Vec<ResourceDescriptor> {
-    let git = |name: &str, repository: &str, git_ref: Option<&str>, commit: &str| ResourceDescriptor {
-        name: Some(name.to_owned()),
-        uri: Some(match git_ref {
-            Some(git_ref) => format!("git+{repository}@{git_ref}"),
-            None => format!("git+{repository}"),
-        }),
-        digest: [(GIT_COMMIT.to_owned(), commit.to_owned())].into(),
-        media_type: None,
-    };
     let source = if build.source.contains("://") {
         build.source.to_owned()
     } else {
@@ -146,7 +201,7 @@ fn dependencies(build: &ImageBuild<'_>) -> Vec<ResourceDescriptor> {
     };
     let mut all = vec![git(SOURCE, &source, build.git_ref, build.commit)];
     if let Some(workflow) = build.workflow {
-        all.push(git(WORKFLOW, &workflow.repository, Some(&workflow.git_ref), &workflow.commit));
+        all.push(workflow.dependency());
     }
     for (name, uri, digest) in build.legs.iter().flat_map(|leg| &leg.materials) {
         let material = ResourceDescriptor {
@@ -177,6 +232,7 @@ mod tests {
             path: ".github/workflows/release.yml".into(),
             commit: "b".repeat(40),
             invocation: Some("https://github.com/acme/ci/actions/runs/1/attempts/1".into()),
+            github: None,
         };
         let base = Digest::of("base");
         let leg = || LegBuild {
@@ -216,5 +272,22 @@ mod tests {
             ".github/workflows/release.yml"
         );
         assert_eq!(text["predicate"]["runDetails"]["metadata"]["startedOn"], "2026-01-01T00:00:00Z");
+        assert_eq!(text["predicate"]["buildDefinition"]["buildType"], BUILD_TYPE);
+
+        let github = GitHubRun {
+            event_name: "push".into(),
+            repository_id: "1".into(),
+            repository_owner_id: "2".into(),
+            runner_environment: "github-hosted".into(),
+        };
+        let workflow = Workflow { github: Some(github), ..workflow.clone() };
+        let build = ImageBuild { workflow: Some(&workflow), ..build };
+        let text = serde_json::to_value(statement(Vec::new(), &build)).unwrap();
+        let definition = &text["predicate"]["buildDefinition"];
+        assert_eq!(definition["buildType"], GITHUB_BUILD_TYPE);
+        assert_eq!(
+            definition["internalParameters"]["github"],
+            json!({"event_name": "push", "repository_id": "1", "repository_owner_id": "2", "runner_environment": "github-hosted"})
+        );
     }
 }

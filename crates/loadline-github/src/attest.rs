@@ -44,6 +44,29 @@ impl GitHub {
         Ok(added.id)
     }
 
+    /// Asks whether the token may add attestations, without adding one: what is sent holds no bundle, and GitHub
+    /// looks at permissions before it looks at that.
+    ///
+    /// # Errors
+    /// A permission is missing ([`GitHubError::is_permission`]), or GitHub could not be asked.
+    pub async fn may_attest(&self, repository: &RepositorySlug) -> Result<(), GitHubError> {
+        let asked = format!("see whether attestations may be added to {repository}");
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.route(repository, "").as_str())
+            .header(CONTENT_TYPE, "application/json")
+            .body(OctoBody::from(b"{}".to_vec()))
+            .map_err(|error| self.error(&asked, GitHubErrorKind::Answer { reason: error.to_string() }))?;
+        match self.call(&asked, request, ANSWER_LIMIT, PERMISSION).await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.kind {
+                // What was sent is nothing, and that was all there was to say against it.
+                GitHubErrorKind::Refused { status: 400 | 422, .. } => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
     /// Whether a repository has a bundle of this digest already that is the same, as the caller sees it.
     ///
     /// # Errors

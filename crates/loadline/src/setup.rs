@@ -29,7 +29,22 @@ pub(crate) struct SandboxSession {
 impl SandboxSession {
     /// Starts the sandbox of the checkout that this folder is in, on the port it had before.
     pub(crate) async fn open(world: &World, root: &Path) -> Result<Self, Failure> {
-        let folder = top(root).join("target/loadline-sandbox");
+        Self::open_in(world, top(root).join("target/loadline-sandbox")).await
+    }
+
+    /// Starts a sandbox that knows nothing of any earlier one: a rehearsal tells of the whole way.
+    pub(crate) async fn begin_anew(world: &World, root: &Path) -> Result<Self, Failure> {
+        let folder = top(root).join("target/loadline-rehearsal");
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let message = format!("cannot remove {}: {error}", folder.display());
+                Err(Failure::new(&SANDBOX_FAILED, message).help("remove it, or end the rehearsal that uses it"))
+            }
+            _ => Self::open_in(world, folder).await,
+        }
+    }
+
+    async fn open_in(world: &World, folder: PathBuf) -> Result<Self, Failure> {
         let failed = |message: String| {
             Failure::new(&SANDBOX_FAILED, message)
                 .help(format!("end what is in the way, or remove {} to begin anew", folder.display()))
@@ -45,8 +60,10 @@ impl SandboxSession {
         }
         options.clock = world.clock;
         options.log = Some(request_log(&folder).map_err(|error| io("cannot write to", error))?);
-        let sandbox =
-            Sandbox::start(options).await.map_err(|error: SandboxError| failed(error.to_string()))?;
+        let sandbox = Sandbox::start(options).await.map_err(|error: SandboxError| {
+            Failure::from(&error)
+                .help(format!("end what is in the way, or remove {} to begin anew", folder.display()))
+        })?;
         let line = format!("{}\n", sandbox.address().port());
         std::fs::write(&port, line).map_err(|error| io("cannot write to", error))?;
         Ok(Self { sandbox, folder })
@@ -99,6 +116,12 @@ pub(crate) fn in_sandbox(
             "https://github.com/{repository}/actions/runs/{}/attempts/{}",
             run.run_id, run.run_attempt
         )),
+        github: Some(loadline_evidence::provenance::GitHubRun {
+            event_name: run.event_name.clone(),
+            repository_id: run.repository_id.clone(),
+            repository_owner_id: run.repository_owner_id.clone(),
+            runner_environment: run.runner_environment.clone(),
+        }),
     };
     let failed = |message: String| Failure::new(&SANDBOX_FAILED, message);
     let mut address = Url::parse(&ready.token_url).map_err(|error| failed(error.to_string()))?;
@@ -206,6 +229,7 @@ fn github_workflow(world: &World) -> Option<(Workflow, String)> {
         path,
         commit: get("GITHUB_WORKFLOW_SHA").or_else(|| get("GITHUB_SHA"))?,
         invocation: Some(format!("{server}/{repository}/actions/runs/{}/attempts/{}", run.0, run.1)),
+        github: None,
     };
     let identity = format!("{server}/{workflow_ref}");
     Some((workflow, identity))

@@ -15,6 +15,7 @@ const TABLES: &[(&str, &str)] = &[
     ("BuildSecret", "secrets = [{ … }]"),
     ("Contract", "[image.NAME.contract]"),
     ("Verify", "[verify]"),
+    ("Attest", "[attest]"),
     ("ThirdParty", "[[third-party]]"),
     ("Check", "[check]"),
     ("Pin", "[[pin]]"),

@@ -3,6 +3,7 @@
 //! [`load`] reads the text in one go and reports every problem it has, each with its place; it touches
 //! no file, what it must know of files comes in as a function. [`load_file`] does the same for a file.
 
+mod attest;
 pub mod build;
 pub mod check;
 pub mod codes;
@@ -24,6 +25,7 @@ use std::io::{ErrorKind, Read};
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::de::DeTable;
 
+pub use attest::{Attest, GitHubAttestations};
 pub use build::{BuildProvenance, BuildSecret, ContextSource, Network};
 pub use check::{Check, Contract, Pin, PinBases, PinPlace, RuleLevel, Workflows};
 pub use codes::CODES;

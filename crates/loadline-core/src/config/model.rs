@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::attest::Attest;
 use super::build::{BuildProvenance, BuildSecret, ContextSource, Network};
 use super::check::{Check, Contract, Pin};
 use super::made::{Existing, LayoutTable, Runner};
@@ -32,6 +33,9 @@ pub struct Config {
     /// What a consumer demands; a release applies the same before it promotes.
     #[serde(default)]
     pub verify: Verify,
+    /// How evidence is made, and where it goes besides the registry.
+    #[serde(default)]
+    pub attest: Attest,
     /// How the rules over the repository are applied.
     #[serde(default)]
     pub check: Check,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use camino::{Utf8Component, Utf8PathBuf};
 use indexmap::IndexMap;
 
+use super::attest::Attest;
 use super::check::{Check, Contract};
 use super::codes;
 use super::model::{
@@ -51,6 +52,10 @@ impl Reader<'_> {
             Some(node) => self.verify(&node),
             None => Verify::default(),
         };
+        let attest = match self.optional(&mut top, "attest") {
+            Some(node) => self.attest(&node),
+            None => Attest::default(),
+        };
         let check = match self.optional(&mut top, "check") {
             Some(node) => self.check_table(&node),
             None => Check::default(),
@@ -70,7 +75,7 @@ impl Reader<'_> {
             None => Vec::new(),
         };
         self.finish(top);
-        Config { release, shared_regions, images, verify, check, pins, runners, third_parties }
+        Config { release, shared_regions, images, verify, attest, check, pins, runners, third_parties }
     }
 
     fn release(&mut self, node: &Node<'_>) -> Release {

@@ -133,6 +133,7 @@ impl Stage {
             path: run.workflow.clone(),
             commit: run.sha.clone(),
             invocation: Some(format!("https://github.com/{}/actions/runs/1/attempts/1", run.repository)),
+            github: None,
         };
         let build = ImageBuild {
             image: "widget",
