@@ -26,6 +26,12 @@ pub static MANIFEST_IMAGE_UNPROVEN: Code = Code::new(
     "an image that a file names does not satisfy the policy",
     "The evidence of the image was looked at, and does not satisfy the policy; what is wrong with it stands beside this finding. Use an image that is proven, or mend the policy.",
 );
+/// An image of others is demanded by digest alone.
+pub static MANIFEST_IMAGE_ONLY_PINNED: Code = Code::new(
+    "manifest-image-only-pinned",
+    "an image of others is held to its digest, and nobody says who made it",
+    "The configuration lists its repository under `[[third-party]]` with `only-pinned` and the reason: no evidence is looked for. What is pulled stays the same, and whether it was good to begin with nobody has proven. Give `source` and `verify` instead as soon as evidence is published.",
+);
 /// An image is built from a file beside it, not pulled.
 pub static MANIFEST_IMAGE_BUILT: Code = Code::new(
     "manifest-image-built",
@@ -57,6 +63,7 @@ pub static CODES: &[&Code] = &[
     &MANIFEST_IMAGE_UNRESOLVED,
     &MANIFEST_IMAGE_INVALID,
     &MANIFEST_IMAGE_UNPROVEN,
+    &MANIFEST_IMAGE_ONLY_PINNED,
     &MANIFEST_IMAGE_BUILT,
     &MANIFEST_PIN_IMPOSSIBLE,
     &MANIFEST_UNREADABLE,

@@ -67,10 +67,10 @@ pub(crate) fn is_helm_values(path: &str) -> bool {
         || stem.strip_suffix("values").is_some_and(|rest| rest.ends_with(['.', '-', '_']))
 }
 
-/// Whether a name says that the file is YAML, or JSON, which is some.
+/// Whether a name says that the file is YAML, or JSON, which is some; `-` is what a rendering program writes.
 pub(crate) fn is_yaml(path: &str) -> bool {
     let name = file_name(path).to_ascii_lowercase();
-    is_kustomization(path) || [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+    path == "-" || is_kustomization(path) || [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a file of this name may mention images, for going through a folder. One of another name may have

@@ -11,6 +11,7 @@ mod manifests;
 mod render;
 mod session;
 mod setup;
+mod third_parties;
 mod trust;
 mod verbs;
 mod world;

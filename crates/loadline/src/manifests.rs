@@ -8,13 +8,17 @@ use loadline_core::{Digest, Failure, Finding, Location, Outcome, Reference, Seve
 use loadline_manifests::{
     Found, MANIFEST_FILE_LIMIT, MANIFEST_IMAGE_BUILT, MANIFEST_IMAGE_INVALID, MANIFEST_IMAGE_UNPINNED,
     MANIFEST_IMAGE_UNPROVEN, MANIFEST_IMAGE_UNRESOLVED, MANIFEST_PIN_IMPOSSIBLE, MANIFEST_UNKNOWN,
-    MANIFEST_UNREADABLE, Mention, Named, PinError, find, may_be_manifest, pin,
+    MANIFEST_UNREADABLE, Mention, Named, PinError, find, is_marked, may_be_manifest, pin,
 };
 
 use crate::files;
 use crate::verbs::verify::Verified;
 use crate::world::World;
 
+/// The name of standard input.
+pub(crate) const STREAM: &str = "-";
+/// In a folder, files larger than this are not searched for marked lines.
+const MARKED_LIMIT: u64 = 1 << 20;
 /// More files than this are not gone through in a folder.
 const FILES: usize = 10_000;
 
@@ -26,6 +30,16 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// Whether it came from standard input, and goes to standard output.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.path == STREAM
+    }
+
+    /// What is in it, pinned if that was asked for.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The images that it names; not those that nobody can name before it is used.
     pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
         self.found.mentions.iter().filter_map(|mention| match &mention.named {
@@ -44,11 +58,11 @@ impl Manifest {
 pub(crate) fn read(world: &World, paths: &[Utf8PathBuf], outcome: &mut Outcome) -> Vec<Manifest> {
     let mut manifests = Vec::new();
     for path in paths {
-        if !world.folder.join(path).is_dir() {
+        if path == STREAM || !world.folder.join(path).is_dir() {
             match one(world, path) {
                 Ok(manifest) if manifest.found.kinds.is_empty() => outcome.failures.push(
                     Failure::new(&MANIFEST_UNKNOWN, format!("{path}: nothing says what kind of file it is"))
-                        .help("compose files, Kubernetes manifests, kustomizations, workflows and Dockerfiles are known"),
+                        .help("compose files, Kubernetes manifests, kustomizations, Helm values, workflows and Dockerfiles are known; in others mark the lines by a comment, `loadline: image`"),
                 ),
                 Ok(manifest) => manifests.push(manifest),
                 Err(failure) => outcome.failures.push(failure),
@@ -78,8 +92,12 @@ pub(crate) fn read(world: &World, paths: &[Utf8PathBuf], outcome: &mut Outcome) 
 
 fn one(world: &World, path: &Utf8Path) -> Result<Manifest, Failure> {
     let unreadable = |reason: String| Failure::new(&MANIFEST_UNREADABLE, format!("{path}: {reason}"));
-    let bytes = files::read(world, path.as_std_path(), MANIFEST_FILE_LIMIT as u64)
-        .map_err(|failure| unreadable(failure.message))?;
+    let limit = MANIFEST_FILE_LIMIT as u64;
+    let bytes = if path == STREAM {
+        world.read_input(limit + 1).map_err(|error| unreadable(error.to_string()))?
+    } else {
+        files::read(world, path.as_std_path(), limit).map_err(|failure| unreadable(failure.message))?
+    };
     let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let found = find(path.as_str(), &text).map_err(|error| unreadable(error.to_string()))?;
     Ok(Manifest { path: path.to_owned(), text, found })
@@ -102,7 +120,7 @@ fn walk(world: &World, folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
                 if name != ".git" && name != "node_modules" {
                     folders.push(path);
                 }
-            } else if may_be_manifest(&name) {
+            } else if may_be_manifest(&name) || has_marks(world, &path) {
                 names.push(path);
             }
         }
@@ -112,6 +130,15 @@ fn walk(world: &World, folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Whether any line of a file is marked, whatever the file is called.
+fn has_marks(world: &World, path: &Utf8Path) -> bool {
+    let is_small = std::fs::symlink_metadata(world.folder.join(path))
+        .is_ok_and(|data| data.is_file() && data.len() <= MARKED_LIMIT);
+    is_small
+        && files::read(world, path.as_std_path(), MARKED_LIMIT)
+            .is_ok_and(|bytes| std::str::from_utf8(&bytes).is_ok_and(is_marked))
 }
 
 /// Judges every mention by what came of its image. With `write`, those that are proven are pinned in their
@@ -233,7 +260,9 @@ fn write_pins(
     };
     let found = find(manifest.path.as_str(), &text)
         .map_err(|error| Failure::new(&MANIFEST_UNREADABLE, format!("{}: {error}", manifest.path)))?;
-    files::write(world, Path::new(manifest.path.as_str()), text.as_bytes())?;
+    if !manifest.is_stream() {
+        files::write(world, Path::new(manifest.path.as_str()), text.as_bytes())?;
+    }
     manifest.text = text;
     manifest.found = found;
     Ok(pins.len())

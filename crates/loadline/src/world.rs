@@ -1,6 +1,6 @@
 //! What a run depends on, as inputs: the environment, the clock, the folder, where output goes.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -15,6 +15,8 @@ pub struct World {
     pub clock: Clock,
     /// The folder that relative paths count from.
     pub folder: PathBuf,
+    /// Where files named `-` are read from.
+    pub input: Mutex<Box<dyn Read + Send>>,
     /// Where documents go.
     pub out: Mutex<Box<dyn Write + Send>>,
     /// Where everything else goes.
@@ -32,11 +34,23 @@ impl World {
             environment: Environment::of_this_process(),
             clock: Clock::System,
             folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            input: Mutex::new(Box::new(std::io::stdin())),
             out: Mutex::new(Box::new(std::io::stdout())),
             err: Mutex::new(Box::new(std::io::stderr())),
             out_is_terminal: std::io::stdout().is_terminal(),
             err_is_terminal: std::io::stderr().is_terminal(),
         }
+    }
+
+    /// What standard input holds, at most so many bytes.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn read_input(&self, limit: u64) -> std::io::Result<Vec<u8>> {
+        let mut input = self.input.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut bytes = Vec::new();
+        (&mut **input).take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Writes a document. A reader that closed its end early (`| head`) is no error.

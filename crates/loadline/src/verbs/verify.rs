@@ -17,6 +17,7 @@ use crate::manifests::{self, Manifest};
 use crate::render::outcome::{fail, show};
 use crate::render::verification::{VerificationDocument, tree};
 use crate::session::{configure, wait};
+use crate::third_parties::{Held, ThirdParties, only_pinned};
 use crate::trust;
 use crate::world::World;
 
@@ -29,10 +30,12 @@ pub(crate) struct Args {
     /// The images, by tag or digest.
     #[arg(required_unless_present = "file", value_name = "REF")]
     references: Vec<Reference>,
-    /// All images that a file names: compose, Kubernetes, kustomize, workflow or Dockerfile; or a folder of such.
+    /// All images that a file names: compose, Kubernetes, kustomize, Helm values, workflow, Dockerfile, or any
+    /// with marked lines; a folder of such; or `-`, what a program renders.
     #[arg(long, short, value_name = "FILE")]
     file: Vec<Utf8PathBuf>,
-    /// Write the digests of what passes into the files, and change nothing else there.
+    /// Write the digests of what passes into the files, and change nothing else there; what came from standard
+    /// input goes to standard output, if all of it passes.
     #[arg(long, requires = "file")]
     pin: bool,
     /// The configuration whose `[verify]` says what is demanded.
@@ -78,6 +81,15 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
         Err(failure) => return fail(world, failure, args.format),
     };
     let verifier = Verifier::new(roots);
+    let is_stream = args.pin && args.file.iter().any(|path| path == manifests::STREAM);
+    if is_stream && args.format != Format::Human {
+        world.tell("error: `-f - --pin` writes what it pinned to standard output: no other format can go there");
+        return Exit::Usage;
+    }
+    let third_parties = match ThirdParties::of(config) {
+        Ok(third_parties) => third_parties,
+        Err(error) => return usage(error),
+    };
     let mut outcome = Outcome::new();
     let mut manifests = manifests::read(world, &args.file, &mut outcome);
     let mut references: Vec<&Reference> = Vec::new();
@@ -86,7 +98,7 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
             references.push(reference);
         }
     }
-    let work = verify(&args, world, &references, &policy, &predicate_types, &verifier);
+    let work = verify(&args, world, &references, &policy, &predicate_types, &verifier, &third_parties);
     let verified = match wait(world, work) {
         Ok(verified) => verified,
         Err(exit) => return exit,
@@ -98,7 +110,11 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     for (path, count) in pinned {
         world.tell(&format!("pinned {count} in {path}"));
     }
-    finish(&args, world, &outcome, &verified)
+    if is_stream {
+        let streams = manifests.iter().filter(|_| outcome.verdict() == Verdict::Pass);
+        streams.filter(|manifest| manifest.is_stream()).for_each(|manifest| world.print(manifest.text()));
+    }
+    finish(&args, world, &outcome, &verified, is_stream)
 }
 
 /// One reference and what came of it.
@@ -123,6 +139,7 @@ async fn verify(
     policy: &Policy,
     predicate_types: &[String],
     verifier: &Verifier,
+    third_parties: &ThirdParties,
 ) -> Vec<Verified> {
     let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
     let options =
@@ -141,9 +158,20 @@ async fn verify(
         let (client, consumer) = (&client, &consumer);
         async move {
             let repository = Repository::at(client, reference.repository.clone());
-            let verification = match pin(&repository, reference).await {
-                Ok(digest) => Ok(verify_image(&repository, &digest, consumer).await),
-                Err(failure) => Err(failure),
+            // What somebody names by hand is asked about with the whole policy.
+            let held = (!args.references.contains(reference))
+                .then(|| third_parties.held(&reference.repository))
+                .flatten();
+            let verification = match (pin(&repository, reference).await, held) {
+                (Err(failure), _) => Err(failure),
+                (Ok(digest), None) => Ok(verify_image(&repository, &digest, consumer).await),
+                (Ok(digest), Some(Held::Policy(policy, predicate_types))) => {
+                    let consumer = Consumer { policy, predicate_types, ..*consumer };
+                    Ok(verify_image(&repository, &digest, &consumer).await)
+                }
+                (Ok(digest), Some(Held::OnlyPinned(reason))) => {
+                    Ok(only_pinned(&reference.repository, digest, reason))
+                }
             };
             Verified { reference: reference.clone(), verification }
         }
@@ -164,7 +192,7 @@ async fn pin(repository: &Repository, reference: &Reference) -> Result<loadline_
     }
 }
 
-fn finish(args: &Args, world: &World, outcome: &Outcome, verified: &[Verified]) -> Exit {
+fn finish(args: &Args, world: &World, outcome: &Outcome, verified: &[Verified], is_stream: bool) -> Exit {
     let folder = Utf8Path::from_path(&world.folder).unwrap_or(Utf8Path::new("."));
     let verdict = outcome.verdict();
     match args.format {
@@ -182,7 +210,7 @@ fn finish(args: &Args, world: &World, outcome: &Outcome, verified: &[Verified]) 
                 if !args.quiet {
                     world.tell(&tree(one, verification));
                 }
-                if verification.outcome.verdict() == Verdict::Pass {
+                if !is_stream && verification.outcome.verdict() == Verdict::Pass {
                     world.print(&one.reference.repository.at(&verification.digest).to_string());
                 }
             }
