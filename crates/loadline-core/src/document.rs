@@ -31,6 +31,10 @@ pub const RULES: &str = "loadline/rules/v1";
 pub const RELEASE: &str = "loadline/release/v1";
 /// What a release would do.
 pub const PLAN: &str = "loadline/plan/v1";
+/// The outcome of a rollback.
+pub const ROLLBACK: &str = "loadline/rollback/v1";
+/// What is at the registries, and whether it is current.
+pub const STATUS: &str = "loadline/status/v1";
 /// One record of the ledger.
 pub const LEDGER: &str = "loadline/ledger/v1";
 /// The outcome of a verification.

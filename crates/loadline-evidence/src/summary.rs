@@ -20,6 +20,8 @@ pub struct Verified<'a> {
     pub policy_digest: &'a Digest,
     /// The digests of the statements that were looked at.
     pub evidence: &'a [Digest],
+    /// The levels that were verified, as SLSA 1.0 calls them.
+    pub levels: &'a [&'a str],
 }
 
 /// A summary that says `PASSED`; nothing else is ever signed.
@@ -41,8 +43,7 @@ pub fn statement(subjects: Vec<Subject>, verified: &Verified<'_>) -> Statement<V
         },
         input_attestations: verified.evidence.iter().map(descriptor).collect(),
         verification_result: "PASSED".to_owned(),
-        // The build level is the workflow platform's to claim, not ours.
-        verified_levels: vec!["SLSA_BUILD_LEVEL_1".to_owned()],
+        verified_levels: verified.levels.iter().map(|level| (*level).to_owned()).collect(),
         slsa_version: Some("1.0".to_owned()),
     };
     Statement::new(subjects, PREDICATE_TYPE, summary)
@@ -63,10 +64,12 @@ mod tests {
             policy: "https://github.com/acme/widget/blob/main/loadline.toml",
             policy_digest: &policy,
             evidence: &evidence,
+            levels: &["SLSA_BUILD_LEVEL_1"],
         };
         let subject = Subject::new("docker.io/acme/widget", &Digest::of("index"));
         let value = serde_json::to_value(statement(vec![subject], &verified)).unwrap();
         assert_eq!(value["predicate"]["verificationResult"], "PASSED");
+        assert_eq!(value["predicate"]["verifiedLevels"], serde_json::json!(["SLSA_BUILD_LEVEL_1"]));
         assert_eq!(value["predicate"]["inputAttestations"][1]["digest"]["sha256"], evidence[1].hex());
         assert_eq!(value["predicate"]["policy"]["digest"]["sha256"], policy.hex());
     }

@@ -44,6 +44,76 @@ pub static MOVING_TAG_UNKNOWN: Code = Code::new(
      the tag at the registry, or move it once by hand to an image that says its version.",
 );
 
+/// A moving tag is not where its release put it.
+pub static MOVING_TAG_LEFT: Code = Code::new(
+    "moving-tag-left",
+    "a moving tag was moved after its release was complete, and is left where it is",
+    "The ledger says that this release gave the tag its place, and the tag is at an older version now: a rollback \
+     moved it, or somebody by hand. Running the release again does not undo that. Without the ledger nobody can \
+     tell: a release that is run again elsewhere moves the tag forward.",
+);
+
+/// An image that is to be public cannot be pulled by everyone.
+pub static IMAGE_NOT_PUBLIC: Code = Code::new(
+    "image-not-public",
+    "an image that is to be public cannot be pulled without credentials",
+    "The configuration says `public`, so before anything is tagged the set is pulled without credentials, evidence \
+     included, and the registry refused. Registries make a repository private with its first push (GitHub's does): \
+     change its visibility where the message says, then run again. Nothing is built or signed a second time.",
+);
+
+/// A version was not brought as far as its tags.
+pub static VERSION_NOT_READY: Code = Code::new(
+    "version-not-ready",
+    "the ledger does not say that this version is ready for its tags",
+    "`loadline promote` writes the tags of a set that `loadline release --hold` built, proved, verified and gated, from \
+     the same checkout and with the same ledger. It builds nothing: run the release first.",
+);
+
+/// A version's set is not whole at the registries.
+pub static VERSION_INCOMPLETE: Code = Code::new(
+    "version-incomplete",
+    "the set of a version is not whole at the registries",
+    "A rollback moves the tags of the whole set, so every image of the configuration must be there under the \
+     version's tags, in every repository. One is missing: it was never released, it was deleted, or the \
+     configuration has gained an image or a repository since. In the last case use that version's own \
+     configuration (`git worktree add ../old v1.2.3`, then `--config`).",
+);
+
+/// The tags of one version do not point at one image.
+pub static VERSION_DIFFERS: Code = Code::new(
+    "version-differs",
+    "the tags of one version do not agree",
+    "All tags of one image of one version point at one digest, in every repository, and the image says that it is of \
+     this version. Somebody moved or overwrote one: find out which digest is the right one before anything follows it.",
+);
+
+/// A rollback has nothing to move.
+pub static ROLLBACK_EMPTY: Code = Code::new(
+    "rollback-empty",
+    "no moving tag follows this version",
+    "A rollback moves the moving tags whose channel the version is of: `latest` for stable versions. No image of the \
+     configuration has one for this version; a set that is named after commits has none at all.",
+);
+
+/// An image is not what would be built now.
+pub static IMAGE_STALE: Code = Code::new(
+    "image-stale",
+    "an image is not what would be built now",
+    "An image carries what it was made from: the commit, or the digests of the inputs that the configuration lists and \
+     of its base images, with the configuration's digest. Held against what is there now, something differs; the \
+     message says what. An image that carries nothing of the kind counts as stale.",
+);
+
+/// What an image is made from cannot be told.
+pub static KEY_UNKNOWN: Code = Code::new(
+    "key-unknown",
+    "what an image is made from cannot be told",
+    "Inputs could not be read, a pattern of `inputs` finds no file, a Dockerfile does not tell its base images, or no \
+     tag can be told without a version; the message says which. In a release this is a warning: the image then \
+     carries no key, and nobody can tell later whether it is current.",
+);
+
 /// A killed run may have left a second log entry.
 pub static SIGNING_INTERRUPTED: Code = Code::new(
     "signing-interrupted",
@@ -108,6 +178,14 @@ pub static CODES: &[&Code] = &[
     &VERSION_TAG_TAKEN,
     &MOVING_TAG_AHEAD,
     &MOVING_TAG_UNKNOWN,
+    &MOVING_TAG_LEFT,
+    &IMAGE_NOT_PUBLIC,
+    &VERSION_NOT_READY,
+    &VERSION_INCOMPLETE,
+    &VERSION_DIFFERS,
+    &ROLLBACK_EMPTY,
+    &IMAGE_STALE,
+    &KEY_UNKNOWN,
     &SIGNING_INTERRUPTED,
     &LEDGER_TORN,
     &LEDGER_UNUSABLE,

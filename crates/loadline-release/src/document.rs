@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 /// The outcome of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseDocument {
-    /// `pass` only when every tag of the set is written.
+    /// `pass` only when every tag of the set is written, or, where it is `held`, when every tag may be.
     pub verdict: Verdict,
     /// The version.
     pub version: String,
+    /// Whether the tags were left for `loadline promote`, because that was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// The images that are at the registry by digest, with the tags that are written.
     pub images: Vec<ReleasedImage>,
     /// The steps that ran.

@@ -26,6 +26,8 @@ pub enum Step {
     Gate,
     /// The verdict signed and attached.
     Summary,
+    /// The set, pulled as its users will.
+    Pull,
     /// Tags for the whole set.
     Promote,
 }
@@ -42,6 +44,7 @@ impl Step {
         Self::Verify,
         Self::Gate,
         Self::Summary,
+        Self::Pull,
         Self::Promote,
     ];
 
@@ -57,6 +60,7 @@ impl Step {
             Self::Verify => "verify",
             Self::Gate => "gate",
             Self::Summary => "summary",
+            Self::Pull => "pull",
             Self::Promote => "promote",
         }
     }

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::promote::TagWrite;
+
 /// The most bytes a ledger may have; a release of a hundred images stays under a tenth of it.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -83,6 +85,24 @@ pub enum Record {
         /// The commit.
         commit: String,
     },
+    /// The set is built, proven, verified, gated and pulled: all that is left are its tags.
+    Ready {
+        /// The digest of the plan.
+        #[schemars(with = "String")]
+        plan: Digest,
+    },
+    /// Moving tags are about to go to this version, wherever they are.
+    RollingBack {
+        /// The version.
+        version: String,
+        /// Which tags, and what they point at now.
+        writes: Vec<TagWrite>,
+    },
+    /// All moving tags are at this version.
+    RolledBack {
+        /// The version.
+        version: String,
+    },
     /// An effect is about to happen.
     Intent {
         /// Which.
@@ -106,6 +126,9 @@ pub enum Record {
     Promoting {
         /// How many tags.
         tags: usize,
+        /// Which, and what they point at now: the way back, should it end here.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        writes: Vec<TagWrite>,
     },
     /// All tags are written.
     Completed {
@@ -132,8 +155,10 @@ struct State {
     begun: Option<Begun>,
     results: BTreeMap<String, Value>,
     pending: BTreeSet<String>,
+    ready: Option<Digest>,
     promoting: bool,
     completed: bool,
+    rolling_back: Option<Vec<TagWrite>>,
     next: u64,
 }
 
@@ -168,6 +193,9 @@ impl State {
                 self.pending.remove(key);
                 self.results.insert(key.clone(), result.clone());
             }
+            Record::Ready { plan } => self.ready = Some(plan.clone()),
+            Record::RollingBack { writes, .. } => self.rolling_back = Some(writes.clone()),
+            Record::RolledBack { .. } => self.rolling_back = None,
             Record::Promoting { .. } => self.promoting = true,
             Record::Completed { .. } => self.completed = true,
         }
@@ -346,6 +374,16 @@ impl Ledger {
     /// Whether all tags were written.
     pub fn completed(&self) -> bool {
         self.lock().1.completed
+    }
+
+    /// Whether everything but the tags of this plan is done.
+    pub fn is_ready(&self, plan: &Digest) -> bool {
+        self.lock().1.ready.as_ref() == Some(plan)
+    }
+
+    /// The tags of a rollback that was begun and did not come to its end.
+    pub fn rolling_back(&self) -> Option<Vec<TagWrite>> {
+        self.lock().1.rolling_back.clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (File, State)> {

@@ -2,6 +2,7 @@
 
 use loadline_core::{Digest, Platform};
 use loadline_registry::Descriptor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What came out of building one image for one platform.
@@ -22,10 +23,27 @@ pub struct Leg {
     pub diff_ids: Vec<Digest>,
     /// What went in besides the commit.
     pub materials: Vec<Material>,
+    /// The index of the image and its attestations, where the builder pushed one: one request for it tells that
+    /// both are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<Digest>,
+    /// What its annotations say that it is built on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
+}
+
+/// The image that another is built on (OCI annotations.md, `org.opencontainers.image.base.*`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Base {
+    /// Its name, spelled out.
+    pub name: String,
+    /// What the name led to.
+    #[schemars(with = "String")]
+    pub digest: Digest,
 }
 
 /// Something that went into a build, by digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Material {
     /// What it is to the build: `dockerfile`, `context`, `base`.
     pub name: String,
@@ -33,6 +51,7 @@ pub struct Material {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// Its digest.
+    #[schemars(with = "String")]
     pub digest: Digest,
 }
 

@@ -5,6 +5,7 @@
 //! came of it. Nothing is tagged before the whole set is built, attested, verified and gated.
 
 pub mod codes;
+pub mod current;
 pub mod document;
 mod effect;
 mod error;
@@ -15,9 +16,11 @@ pub mod leg;
 pub mod plan;
 pub mod promote;
 pub mod release;
+pub mod rollback;
 mod statement;
 mod steps;
 pub mod store;
+mod tagged;
 
 pub use codes::CODES;
 pub use error::{Ended, ReleaseError};

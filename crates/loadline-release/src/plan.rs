@@ -334,7 +334,7 @@ fn default_labels(input: &PlanInput<'_>) -> IndexMap<String, String> {
 
 /// The same repositories at the registry that stands in: the path stays, and where several registries
 /// hold the same path, the registry's name goes before it.
-fn stand_in(repositories: &[RepositoryName], registry: Option<&str>) -> Vec<RepositoryName> {
+pub(crate) fn stand_in(repositories: &[RepositoryName], registry: Option<&str>) -> Vec<RepositoryName> {
     let Some(registry) = registry else { return repositories.to_vec() };
     repositories
         .iter()

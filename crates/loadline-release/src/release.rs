@@ -12,7 +12,7 @@ use loadline_process::Environment;
 use loadline_registry::{Client, Counters, Descriptor, Repository};
 use loadline_sigstore::{Signer, Verifier};
 
-use crate::codes::{LEDGER_TORN, VERSION_CONTENT_DIFFERS};
+use crate::codes::{LEDGER_TORN, VERSION_CONTENT_DIFFERS, VERSION_NOT_READY};
 use crate::document::{Effects, ReleaseDocument, ReleasedImage, ReleasedPlatform, StepDocument};
 use crate::error::{Ended, ReleaseError};
 use crate::event::{Event, Listener, Step};
@@ -22,6 +22,21 @@ use crate::plan::{Plan, PlannedImage};
 use crate::statement::Settled;
 use crate::steps;
 use crate::store::Store;
+
+/// How much is asked of registries at once.
+pub(crate) const PARALLEL: usize = 8;
+
+/// How far a release goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// From the beginning to the tags.
+    #[default]
+    Whole,
+    /// Everything but the tags.
+    Held,
+    /// Only the tags, of a set that an earlier run held: what it did is looked at again, and nothing is built.
+    Promotion,
+}
 
 /// What a release is given.
 pub struct Release<'a> {
@@ -33,6 +48,8 @@ pub struct Release<'a> {
     pub plan: &'a Plan,
     /// Whether what is not committed may be released.
     pub allow_dirty: bool,
+    /// What was found before it began.
+    pub notes: Vec<Finding>,
     /// The ledger, open.
     pub ledger: Ledger,
     /// The files beside it.
@@ -41,6 +58,10 @@ pub struct Release<'a> {
     pub scratch: &'a Path,
     /// The registries' client.
     pub client: Client,
+    /// A client without credentials: it sees what everyone sees.
+    pub everyone: Client,
+    /// How far it goes.
+    pub extent: Extent,
     /// Who signs.
     pub signer: Arc<Signer>,
     /// Who verifies.
@@ -115,11 +136,12 @@ impl Release<'_> {
     /// Runs the release to its end, taking up what an earlier run left. Never an error: what ends it early
     /// is in the report.
     pub async fn run(self) -> Report {
-        let mut outcome = Outcome::new();
+        let mut outcome = Outcome::from(self.notes.clone());
         let mut documents = Vec::new();
         let mut progress = Progress::default();
         let mut usage = false;
         let before = self.client.counters();
+        let requests = || self.client.counters().requests + self.everyone.counters().requests;
         match self.begin() {
             Ok(findings) => outcome.findings.extend(findings),
             Err(error) => end(&mut outcome, &mut usage, error),
@@ -131,10 +153,10 @@ impl Release<'_> {
             resumed: self.ledger.begun().is_some() && self.ledger.resumed(),
         });
         for step in Step::ALL {
-            if outcome.verdict() != Verdict::Pass {
+            if outcome.verdict() != Verdict::Pass || (self.extent == Extent::Held && *step == Step::Promote) {
                 break;
             }
-            let (began, at) = (Instant::now(), self.client.counters());
+            let (began, at) = (Instant::now(), requests());
             let limit = self.time_limit();
             let result = match tokio::time::timeout(limit, self.step(*step, &mut progress)).await {
                 Ok(result) => result,
@@ -144,7 +166,7 @@ impl Release<'_> {
                 }),
             };
             let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let requests = self.client.counters().requests - at.requests;
+            let requests = requests() - at;
             match result {
                 Ok(found) => outcome.merge(found),
                 Err(error) => end(&mut outcome, &mut usage, error),
@@ -157,6 +179,7 @@ impl Release<'_> {
         let document = ReleaseDocument {
             verdict: outcome.verdict(),
             version: self.plan.version.clone(),
+            held: self.extent == Extent::Held,
             images: self.released(&progress),
             steps: documents,
             effects,
@@ -177,6 +200,13 @@ impl Release<'_> {
             Step::Verify => steps::verify::run(self, progress).await,
             Step::Gate => Ok(steps::gate::run(self, progress)),
             Step::Summary => steps::summary::run(self, progress).await,
+            Step::Pull => {
+                let outcome = steps::pull::run(self, progress).await?;
+                if outcome.verdict() == Verdict::Pass && !self.ledger.is_ready(&self.plan.digest()) {
+                    self.ledger.write(Record::Ready { plan: self.plan.digest() })?;
+                }
+                Ok(outcome)
+            }
             Step::Promote => steps::promote::run(self, progress).await,
         }
     }
@@ -196,6 +226,10 @@ impl Release<'_> {
             ));
         }
         let plan = self.plan.digest();
+        if self.extent == Extent::Promotion && !self.ledger.is_ready(&plan) {
+            findings.push(not_ready(self));
+            return Ok(findings);
+        }
         match self.ledger.begun() {
             None => self.ledger.write(Record::Begun {
                 version: self.plan.version.clone(),
@@ -246,6 +280,15 @@ impl Release<'_> {
         self.plan.images.iter().find(|image| image.name == name)
     }
 
+    /// Whether everyone may pull an image from the repository at this place of its list. The configuration's own
+    /// list counts, also where another registry stands in.
+    pub(crate) fn is_public(&self, image: &PlannedImage, place: usize) -> bool {
+        let Some(configured) = self.config.images.get(&image.name) else { return false };
+        let repositories = configured.repository.as_ref().unwrap_or(&self.config.release.repository);
+        let name = repositories.as_slice().get(place);
+        name.is_some_and(|name| self.config.is_public(configured, name.registry()))
+    }
+
     fn released(&self, progress: &Progress) -> Vec<ReleasedImage> {
         let image = |index: &Index| {
             let planned = self.planned(&index.image)?;
@@ -278,6 +321,20 @@ impl Release<'_> {
     pub(crate) fn policy_digest(&self) -> Digest {
         Digest::of(self.policy.lines().join("\n"))
     }
+}
+
+fn not_ready(release: &Release<'_>) -> Finding {
+    let (version, ledger) = (&release.plan.version, release.ledger.path().display());
+    let message = match release.ledger.begun() {
+        None => format!("version {version} was never begun: there is nothing in {ledger}"),
+        Some(begun) if begun.plan != release.plan.digest() => format!(
+            "version {version} was begun from commit {} with other content ({ledger} says so)",
+            begun.commit
+        ),
+        Some(_) => format!("version {version} did not get as far as its tags ({ledger} says so)"),
+    };
+    Finding::error(&VERSION_NOT_READY, message)
+        .help("run `loadline release --hold` in this checkout with this ledger first")
 }
 
 fn end(outcome: &mut Outcome, usage: &mut bool, error: ReleaseError) {

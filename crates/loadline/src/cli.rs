@@ -21,6 +21,8 @@ const AFTER_HELP: &str = "Exit codes: 0 pass, 1 findings, 2 wrong usage or confi
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Release(verbs::release::Args),
+    Promote(verbs::promote::Args),
+    Status(verbs::status::Args),
     Check(verbs::check::Args),
     Region(verbs::region::Args),
     Verify(verbs::verify::Args),
@@ -35,6 +37,8 @@ impl Verb {
     pub(crate) fn run(self, world: &World) -> Exit {
         match self {
             Self::Release(args) => verbs::release::run(args, world),
+            Self::Promote(args) => verbs::promote::run(args, world),
+            Self::Status(args) => verbs::status::run(&args, world),
             Self::Check(args) => verbs::check::run(&args, world),
             Self::Region(args) => verbs::region::run(&args, world),
             Self::Verify(args) => verbs::verify::run(args, world),

@@ -51,6 +51,23 @@ pub static SANDBOX_FAILED: Code = Code::new(
      data of a newer version.",
 );
 
+/// A rehearsal could not be prepared.
+pub static REHEARSAL_FAILED: Code = Code::new(
+    "rehearsal-failed",
+    "the rehearsal could not be prepared",
+    "A rehearsal keeps what stands in for secrets and for docker's configuration in `target/loadline-rehearsal`, which \
+     it begins anew each time. The message says what stood in the way.",
+);
+
+/// A rehearsal gave a build something else for its secret.
+pub static SECRET_STOOD_IN: Code = Code::new(
+    "secret-stood-in",
+    "a rehearsal gave a build a made-up text for its secret",
+    "`release --rehearse` reads no secret, also where there is one, so that it runs for pull requests from forks. The \
+     instruction that mounts the secret sees a made-up text. Where that makes the build fail, rehearse the other images, \
+     or let the instruction do without the secret.",
+);
+
 /// Whose signatures are believed could not be read.
 pub static TRUST_ROOT_UNREADABLE: Code = Code::new(
     "trust-root-unreadable",
@@ -90,6 +107,8 @@ pub static CODES: &[&Code] = &[
     &POLICY_INVALID,
     &SIGNER_UNKNOWN,
     &SANDBOX_FAILED,
+    &REHEARSAL_FAILED,
+    &SECRET_STOOD_IN,
     &TRUST_ROOT_UNREADABLE,
     &HTTP_UNAVAILABLE,
     &INPUT_UNREADABLE,

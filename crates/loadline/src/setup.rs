@@ -38,7 +38,8 @@ impl SandboxSession {
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 let message = format!("cannot remove {}: {error}", folder.display());
-                Err(Failure::new(&SANDBOX_FAILED, message).help("remove it, or end the rehearsal that uses it"))
+                Err(Failure::new(&SANDBOX_FAILED, message)
+                    .help("remove it, or end the rehearsal that uses it"))
             }
             _ => Self::open_in(world, folder).await,
         }

@@ -1,13 +1,13 @@
-//! The rules over the repository.
+//! The rules over the repository: those of `loadline check`, so that what it refuses is not released.
 
-use loadline_check::{CheckRequest, WorkTree, check};
+use loadline_check::{Repository, WorkTree, examine};
 use loadline_core::{Failure, Outcome};
 
 use crate::codes::ROOT_NOT_UTF8;
 use crate::event::Step;
 use crate::release::Release;
 
-/// Runs the rules that the configuration names.
+/// Runs the rules that the configuration asks for.
 pub(crate) fn run(release: &Release<'_>) -> Outcome {
     release.parts(Step::Check, 1);
     let Some(root) = release.root.to_str() else {
@@ -15,7 +15,12 @@ pub(crate) fn run(release: &Release<'_>) -> Outcome {
         return Failure::new(&ROOT_NOT_UTF8, message).help("move the checkout").into();
     };
     let regions = &release.config.shared_regions;
-    let outcome = check(&CheckRequest { tree: &WorkTree::new(root), regions });
-    release.part(Step::Check, format!("{} shared regions", regions.len()), false);
+    let tree = WorkTree::new(root);
+    let repository = Repository { tree: &tree, config: Some(release.config), regions, workflows: None };
+    let outcome = examine(&repository);
+    let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    let looked_at =
+        format!("{}, {}", count(regions.len(), "shared region"), count(release.config.images.len(), "image"));
+    release.part(Step::Check, looked_at, false);
     outcome
 }

@@ -5,6 +5,7 @@ use loadline_core::Outcome;
 use loadline_registry::Descriptor;
 use loadline_registry::index::IndexBuilder;
 
+use crate::current;
 use crate::error::ReleaseError;
 use crate::event::{Event, Step};
 use crate::plan::PlannedImage;
@@ -18,7 +19,7 @@ pub(crate) const ANNOTATED: &str = "org.opencontainers.image.";
 pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Result<Outcome, ReleaseError> {
     release.parts(Step::Merge, release.plan.images.len());
     for image in &release.plan.images {
-        let index = join(image, progress)?;
+        let index = join(image, progress, release.key_of(image)?)?;
         let digest = index.descriptor.digest.clone();
         let mut unchanged = true;
         for (repository, name) in release.repositories(image).iter().zip(&image.repositories) {
@@ -38,7 +39,7 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
 }
 
 /// The index of an image's legs: the same bytes whenever the legs are the same.
-fn join(image: &PlannedImage, progress: &Progress) -> Result<Index, ReleaseError> {
+fn join(image: &PlannedImage, progress: &Progress, key: Option<String>) -> Result<Index, ReleaseError> {
     let children: Vec<_> = progress
         .legs
         .iter()
@@ -51,6 +52,9 @@ fn join(image: &PlannedImage, progress: &Progress) -> Result<Index, ReleaseError
         IndexBuilder::new().entries(children.iter().map(|(_, child)| child.clone())).entries(attestations);
     for (label, value) in image.labels.iter().filter(|(label, _)| label.starts_with(ANNOTATED)) {
         builder = builder.annotation(label, value);
+    }
+    if let Some(key) = key {
+        builder = builder.annotation(current::ANNOTATION, key);
     }
     let built = builder.build().map_err(|source| ReleaseError::Json { what: "the index", source })?;
     let descriptor = Descriptor::new(built.media_type, built.digest, built.bytes.len() as u64);

@@ -7,6 +7,7 @@ pub(crate) mod gate;
 pub(crate) mod merge;
 pub(crate) mod preflight;
 pub(crate) mod promote;
+pub(crate) mod pull;
 pub(crate) mod sbom;
 pub(crate) mod summary;
 pub(crate) mod verify;

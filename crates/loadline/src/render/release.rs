@@ -31,6 +31,9 @@ pub(crate) fn human(document: &ReleaseDocument, ledger: &Path) -> String {
     let _ = writeln!(out, "{changed}; {requests} requests in {ms} ms");
     let version = &document.version;
     let _ = match document.verdict {
+        Verdict::Pass if document.held => {
+            writeln!(out, "pass: {version} is ready; `loadline promote` writes its tags")
+        }
         Verdict::Pass => writeln!(out, "pass: {version} is released"),
         Verdict::Fail => writeln!(out, "fail: {version} is not released; the ledger is {}", ledger.display()),
         Verdict::Unknown => writeln!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use loadline_core::config::{ReleaseVersion, VersionSource};
+use loadline_core::config::{Config, ReleaseVersion, VersionSource};
 use loadline_core::document::{self, Document};
 use loadline_core::{Failure, Outcome};
 use loadline_evidence::demanded;
@@ -16,13 +16,14 @@ use loadline_release::codes::LEDGER_UNUSABLE;
 use loadline_release::git::Checkout;
 use loadline_release::ledger::{Ledger, Tripwire};
 use loadline_release::plan::{Plan, PlanInput};
-use loadline_release::release::{Release, Report};
+use loadline_release::release::{Extent, Release, Report};
 use loadline_release::store::Store;
 use loadline_report::Format;
 use loadline_sigstore::{Signer, TrustRoots, Verifier};
 
 use crate::codes::{ARGUMENT_INVALID, CHECKOUT_UNKNOWN, POLICY_INVALID, VERSION_INVALID};
 use crate::exit::Exit;
+use crate::rehearsal::Rehearsal;
 use crate::render::outcome::{fail, show};
 use crate::render::progress::Progress;
 use crate::render::release::human;
@@ -31,47 +32,72 @@ use crate::setup::{self, SandboxSession};
 use crate::world::World;
 
 /// Build, prove, verify and gate the whole set, then give it its tags
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// The configuration.
     #[arg(long, value_name = "FILE")]
-    config: Option<Utf8PathBuf>,
+    pub(super) config: Option<Utf8PathBuf>,
     /// Everything on this machine: an embedded registry and a private Sigstore stand in for the real ones.
     #[arg(long)]
-    sandbox: bool,
+    pub(super) sandbox: bool,
+    /// A sandbox begun anew, the configured builders, and nobody's secrets: no identity, no registry's credentials,
+    /// no build secret is read. For pull requests from forks.
+    #[arg(long, conflicts_with = "sandbox")]
+    pub(super) rehearse: bool,
     /// The version, such as 1.2.3. Without it: --tag, else the version tag at HEAD.
     #[arg(long, value_name = "V", conflicts_with = "tag")]
-    version: Option<String>,
+    pub(super) version: Option<String>,
     /// The git tag that names the version, such as v1.2.3.
     #[arg(long, value_name = "TAG")]
-    tag: Option<String>,
+    pub(super) tag: Option<String>,
     /// Say what would be done, and do nothing.
     #[arg(long)]
-    plan: bool,
+    pub(super) plan: bool,
+    /// Do everything but the tags: `loadline promote` writes them.
+    #[arg(long)]
+    pub(super) hold: bool,
+    /// Only the tags, of a set that was held.
+    #[arg(skip)]
+    pub(super) only_tags: bool,
     /// Release what is not committed too; its provenance says so. The sandbox always does.
     #[arg(long)]
-    allow_dirty: bool,
+    pub(super) allow_dirty: bool,
     /// The ledger of this release.
     #[arg(long, value_name = "FILE")]
-    ledger: Option<PathBuf>,
+    pub(super) ledger: Option<PathBuf>,
     /// Who is believed: a trusted root file of a private Sigstore.
-    #[arg(long, value_name = "FILE", conflicts_with = "sandbox")]
-    trusted_root: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sandbox", "rehearse"])]
+    pub(super) trusted_root: Option<PathBuf>,
     /// Where to sign: a signing config file of a private Sigstore.
-    #[arg(long, value_name = "FILE", conflicts_with = "sandbox", requires = "trusted_root")]
-    signing_config: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sandbox", "rehearse"], requires = "trusted_root")]
+    pub(super) signing_config: Option<PathBuf>,
     /// How to show what came of it.
     #[arg(long, value_name = "FORMAT", default_value_t)]
-    format: Format,
+    pub(super) format: Format,
     /// Write milestones as JSON Lines to a file, or `-` for standard error.
     #[arg(long, value_name = "FILE")]
-    events: Option<PathBuf>,
+    pub(super) events: Option<PathBuf>,
     /// Show nothing while it runs.
     #[arg(long, short)]
-    quiet: bool,
+    pub(super) quiet: bool,
     /// Rehearse a crash: kill this process when the ledger holds so many records.
     #[arg(long, value_name = "N", hide = true, requires = "sandbox")]
-    kill_after_record: Option<u64>,
+    pub(super) kill_after_record: Option<u64>,
+}
+
+impl Args {
+    /// Whether a sandbox stands in for the world.
+    fn stands_in(&self) -> bool {
+        self.sandbox || self.rehearse
+    }
+
+    fn extent(&self) -> Extent {
+        match (self.only_tags, self.hold) {
+            (true, _) => Extent::Promotion,
+            (false, true) => Extent::Held,
+            (false, false) => Extent::Whole,
+        }
+    }
 }
 
 pub(crate) fn run(args: Args, world: &World) -> Exit {
@@ -121,7 +147,7 @@ fn version(args: &Args, configured: &Configured, checkout: &Checkout) -> Result<
     if release.version == VersionSource::Commit {
         return ReleaseVersion::commit(&checkout.commit).map_err(text);
     }
-    if args.sandbox {
+    if args.stands_in() {
         return ReleaseVersion::semantic(&development(checkout)).map_err(text);
     }
     match checkout.version_tag(&release.tag_prefix) {
@@ -155,17 +181,24 @@ async fn release(
     version: &ReleaseVersion,
 ) -> Result<Exit, Exit> {
     let format = args.format;
-    let config = &configured.loaded.config;
-    let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
-    let sandbox = match args.sandbox && !args.plan {
-        true => Some(
-            SandboxSession::open(world, configured.root.as_std_path())
-                .await
-                .map_err(|failure| fail(world, failure, format))?,
-        ),
-        false => None,
+    let refused_by = |failure: Failure| fail(world, failure, format);
+    let root = configured.root.as_std_path();
+    let sandbox = match (args.plan, args.sandbox, args.rehearse) {
+        (false, true, _) => Some(SandboxSession::open(world, root).await.map_err(refused_by)?),
+        (false, _, true) => Some(SandboxSession::begin_anew(world, root).await.map_err(refused_by)?),
+        _ => None,
     };
-    let plan = plan(args, world, configured, checkout, version, sandbox.as_ref())?;
+    let rehearsal = match (&sandbox, args.rehearse) {
+        (Some(sandbox), true) => Some(
+            Rehearsal::prepare(&world.environment, &configured.loaded.config, sandbox.folder())
+                .map_err(refused_by)?,
+        ),
+        _ => None,
+    };
+    let config = rehearsal.as_ref().map_or(&configured.loaded.config, |rehearsal| &rehearsal.config);
+    let environment = rehearsal.as_ref().map_or(&world.environment, |rehearsal| &rehearsal.environment);
+    let http = Http::new(HttpOptions { environment: environment.clone(), ..HttpOptions::default() });
+    let plan = plan(args, world, (configured, config), checkout, version, sandbox.as_ref())?;
     if args.plan {
         return Ok(show_plan(world, &plan, format));
     }
@@ -194,26 +227,33 @@ async fn release(
     let events = open_events(world, args)?;
     let beside = path.parent().unwrap_or(Path::new(".")).to_owned();
     let progress = Progress::new(world, args.quiet, events);
-    let client = Client::new(
-        http.clone(),
-        Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() },
-    );
+    let options = Options {
+        environment: environment.clone(),
+        clock: world.clock,
+        anonymous: args.rehearse,
+        ..Options::default()
+    };
+    let everyone = Client::new(http.clone(), Options { anonymous: true, ..options.clone() });
+    let client = Client::new(http.clone(), options);
     let report = Release {
         config,
         root: configured.root.as_std_path(),
         plan: &plan,
-        allow_dirty: args.sandbox || args.allow_dirty,
+        allow_dirty: args.stands_in() || args.allow_dirty,
+        notes: rehearsal.as_ref().map(|rehearsal| rehearsal.notes.clone()).unwrap_or_default(),
         ledger,
         store: Store::new(&beside),
         scratch: &beside.join("layout"),
         client,
+        everyone,
+        extent: args.extent(),
         signer: Arc::new(parts.signer),
         verifier: Arc::new(parts.verifier),
         policy: &policy,
         predicate_types: &predicate_types,
         workflow: parts.workflow.as_ref(),
         builder_id: &parts.builder_id,
-        environment: &world.environment,
+        environment,
         clock: world.clock,
         listener: &progress,
     }
@@ -229,7 +269,7 @@ async fn release(
 fn plan(
     args: &Args,
     world: &World,
-    configured: &Configured,
+    (configured, config): (&Configured, &Config),
     checkout: &Checkout,
     version: &ReleaseVersion,
     sandbox: Option<&SandboxSession>,
@@ -243,7 +283,7 @@ fn plan(
         }
     };
     let input = PlanInput {
-        config: &configured.loaded.config,
+        config,
         config_text: configured.loaded.text().as_bytes(),
         version,
         checkout,
@@ -274,18 +314,19 @@ fn ledger_path(
     if let Some(file) = &args.ledger {
         return world.folder.join(file);
     }
-    let base = match sandbox {
-        Some(sandbox) => sandbox.folder().to_owned(),
-        None => {
-            let folder = configured.root.as_std_path().join(".loadline");
-            // The ledger must not make the checkout dirty. A folder that cannot be written is the ledger's
-            // to complain of.
-            let _ = std::fs::create_dir_all(&folder)
-                .and_then(|()| std::fs::write(folder.join(".gitignore"), "*\n"));
-            folder
-        }
-    };
-    base.join("releases").join(&plan.version).join("ledger.jsonl")
+    own_folder(configured, sandbox).join("releases").join(&plan.version).join("ledger.jsonl")
+}
+
+/// Where ledgers are kept: in the sandbox's folder, else in `.loadline` beside the configuration.
+pub(super) fn own_folder(configured: &Configured, sandbox: Option<&SandboxSession>) -> PathBuf {
+    if let Some(sandbox) = sandbox {
+        return sandbox.folder().to_owned();
+    }
+    let folder = configured.root.as_std_path().join(".loadline");
+    // The ledger must not make the checkout dirty. A folder that cannot be written is the ledger's to
+    // complain of.
+    let _ = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(".gitignore"), "*\n"));
+    folder
 }
 
 fn open_events(world: &World, args: &Args) -> Result<Option<Box<dyn Write + Send>>, Exit> {

@@ -2,10 +2,12 @@
 
 use loadline_check::cli::{FixDocument, Regions, Rules};
 use loadline_core::verdict::OutcomeDocument;
+use loadline_release::current::StatusDocument;
 use loadline_release::document::ReleaseDocument;
 use loadline_release::event::Event;
 use loadline_release::ledger::Line;
 use loadline_release::plan::Plan;
+use loadline_release::rollback::RollbackDocument;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 
 use crate::exit::Exit;
@@ -45,8 +47,10 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         ("plan", body::<Plan>(loadline_core::document::PLAN)),
         ("regions", body::<Regions>(loadline_core::document::REGIONS)),
         ("release", body::<ReleaseDocument>(loadline_core::document::RELEASE)),
+        ("rollback", body::<RollbackDocument>(loadline_core::document::ROLLBACK)),
         ("rules", body::<Rules>(loadline_core::document::RULES)),
         ("sandbox-gc", body::<GcDocument>(SANDBOX_GC)),
+        ("status", body::<StatusDocument>(loadline_core::document::STATUS)),
         ("verification", body::<VerificationDocument>(loadline_core::document::VERIFICATION)),
     ]
 }
