@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use loadline_core::media_type::{OCI_EMPTY, SIGSTORE_BUNDLE_V03};
 use loadline_core::predicate::satisfies;
@@ -15,6 +16,7 @@ use loadline_registry::{
 use loadline_sigstore::{BUNDLE_LIMIT, BUNDLE_MALFORMED};
 use tokio::sync::OnceCell;
 
+use crate::att;
 use crate::codes::{EVIDENCE_LIMIT, EVIDENCE_SOURCE_FAILED};
 
 /// What every bundle's media type begins with, of whatever version.
@@ -66,6 +68,10 @@ pub struct Hanging {
     pub malformed: Vec<(String, Finding)>,
     /// What could not be asked, and limits that were hit.
     pub failures: Vec<Failure>,
+    /// Whether the fallback tag was looked at.
+    pub(crate) fallback_seen: bool,
+    /// Whether cosign's `.att` tag was looked at.
+    pub(crate) att_seen: bool,
 }
 
 /// Gathers from one repository, fetching each blob once however many digests it hangs on.
@@ -101,8 +107,8 @@ impl Gatherer {
         self
     }
 
-    /// Everything that hangs on this digest. Where the registry's API lists no bundle, the fallback tag is
-    /// looked at too: a registry that has got the API lately keeps old evidence there.
+    /// What hangs on this digest, by the registry's list. Where that has no bundle, the tags are looked at too:
+    /// a registry that has got the API lately keeps old evidence under the fallback tag, cosign under its own.
     pub async fn gather(&self, subject: &Digest) -> Hanging {
         let referrers = match self.repository.referrers(subject).await {
             Ok(referrers) => referrers,
@@ -112,9 +118,83 @@ impl Gatherer {
         };
         let from_api = referrers.source == ReferrersSource::Api;
         let mut hanging = self.look_at_all(subject, referrers).await;
-        if from_api && hanging.found.is_empty() {
-            match self.repository.fallback_referrers(subject).await {
-                Ok(referrers) => hanging.merge(self.look_at_all(subject, referrers).await),
+        hanging.fallback_seen = !from_api;
+        if hanging.found.is_empty() {
+            self.look_further(subject, &mut hanging).await;
+        }
+        hanging
+    }
+
+    /// What the tags have that were not looked at yet.
+    pub async fn look_further(&self, subject: &Digest, hanging: &mut Hanging) {
+        let fallback =
+            async { if hanging.fallback_seen { Hanging::default() } else { self.fallback(subject).await } };
+        let old = async { if hanging.att_seen { Hanging::default() } else { self.att(subject).await } };
+        let (fallback, old) = join(fallback, old).await;
+        hanging.merge(fallback);
+        hanging.merge(old);
+        (hanging.fallback_seen, hanging.att_seen) = (true, true);
+    }
+
+    async fn fallback(&self, subject: &Digest) -> Hanging {
+        match self.repository.fallback_referrers(subject).await {
+            Ok(referrers) => self.look_at_all(subject, referrers).await,
+            Err(error) => Hanging { failures: vec![failure(subject, &error)], ..Hanging::default() },
+        }
+    }
+
+    /// Cosign's `.att` tag.
+    async fn att(&self, subject: &Digest) -> Hanging {
+        let mut hanging = Hanging::default();
+        let tag = att::tag(subject);
+        let manifest = match self.repository.find_manifest(&tag).await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return hanging,
+            Err(error) if is_about_content(&error) => {
+                let message = format!("the tag {tag} has no attestations: {error}");
+                let finding = Finding::error(&BUNDLE_MALFORMED, message).about(subject);
+                hanging.malformed.push((format!("the tag {tag}"), finding));
+                return hanging;
+            }
+            Err(error) => {
+                hanging.failures.push(failure(subject, &error));
+                return hanging;
+            }
+        };
+        let layers = manifest.as_image().map(|image| image.layers).unwrap_or_default();
+        let mut layers: Vec<_> = layers.into_iter().filter(|layer| layer.media_type == att::DSSE).collect();
+        if layers.len() > self.limits.referrers {
+            let (count, limit) = (layers.len(), self.limits.referrers);
+            let message =
+                format!("the tag {tag} has {count} attestations; only {limit} of them are looked at");
+            hanging.failures.push(Failure::new(&EVIDENCE_LIMIT, message));
+            layers.truncate(limit);
+        }
+        let source = format!("the tag {tag} of {}", self.repository);
+        let mut fetched = stream::iter(layers)
+            .map(|layer| async move {
+                let bytes = self.blob(&layer).await;
+                (layer, bytes)
+            })
+            .buffered(self.limits.parallel.max(1));
+        while let Some((layer, bytes)) = fetched.next().await {
+            let malformed = |why: String| {
+                let message = format!("{} is attached as evidence, but {why}", layer.digest);
+                (source.clone(), Finding::error(&BUNDLE_MALFORMED, message).about(subject))
+            };
+            match bytes {
+                Ok(Some(bytes)) => match att::bundle(&bytes, &layer.annotations) {
+                    Ok(bundle) => hanging.found.push(Found::new(&source, bundle)),
+                    Err(error) => hanging.malformed.push(malformed(error.to_string())),
+                },
+                Ok(None) => {
+                    let message =
+                        format!("{} of the tag {tag} is left out: there is no room for it", layer.digest);
+                    hanging.failures.push(Failure::new(&EVIDENCE_LIMIT, message));
+                }
+                Err(error) if is_about_content(&error) => {
+                    hanging.malformed.push(malformed(error.to_string()))
+                }
                 Err(error) => hanging.failures.push(failure(subject, &error)),
             }
         }
@@ -254,7 +334,7 @@ impl Gatherer {
 }
 
 impl Hanging {
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.found.extend(other.found);
         self.malformed.extend(other.malformed);
         self.failures.extend(other.failures);

@@ -4,6 +4,7 @@
 //! Sigstore bundle; where it hangs is the digest it speaks of. [`attach`] hangs it there, [`gather`]
 //! finds all that hangs, and [`verify_image`] says what it proves.
 
+pub mod archive;
 mod att;
 mod attach;
 pub mod budget;
@@ -19,6 +20,7 @@ pub mod patience;
 pub mod provenance;
 pub mod sources;
 pub mod summary;
+mod verdict_cache;
 mod verify;
 
 pub use attach::{AttachError, Evidence};
@@ -33,4 +35,5 @@ pub use gather::{Found, Gatherer, Hanging, Limits};
 pub use online::ask_logs;
 pub use patience::{Patience, Trouble, Waiting};
 pub use sources::{GitHubSource, Sources};
+pub use verdict_cache::{VERDICT_CACHE_ENTRIES, VerdictCache, VerdictCacheError, VerdictKey};
 pub use verify::{Collected, Consumer, Start, Verification, conclude, verify_from, verify_image};

@@ -1,21 +1,23 @@
 //! Verifying an image as a consumer would: from the registry, every platform, every demanded predicate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use loadline_core::proof::{Content, Proof};
-use loadline_core::{Algorithm, Digest, Failure, Finding, Outcome, Platform};
+use loadline_core::{Algorithm, Digest, Failure, Finding, Outcome, Platform, Verdict};
 use loadline_policy::{
     Candidate, Demand, Gathered, JudgeContext, Judged, Policy, Target, Tree, add_up_all, demands, judge,
 };
-use loadline_registry::{RegistryError, Repository};
-use loadline_sigstore::{Expected, Verifier, VerifyError};
+use loadline_registry::{Manifest, RegistryError, Repository};
+use loadline_sigstore::{Expected, Verifier};
 use semver::Version;
 
-use crate::codes::{IMAGE_UNREADABLE, PLATFORM_MISSING};
+use crate::codes::{IMAGE_UNREADABLE, PLATFORM_MISSING, PLATFORMS_NOT_SEEN};
 use crate::gather::{Found, Gatherer, Hanging, Limits};
+use crate::online::{Asked, NotBorne};
+use crate::sources::Sources;
 
 /// What a consumer demands, and by what it is judged.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +52,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    fn failed(digest: &Digest, error: &RegistryError) -> Self {
-        let cause = Failure::from(error);
-        let failure = Failure { code: &IMAGE_UNREADABLE, ..cause };
+    fn failed(digest: &Digest, failure: Failure) -> Self {
         Self {
             digest: digest.clone(),
             children: Vec::new(),
@@ -62,57 +62,226 @@ impl Verification {
     }
 }
 
-/// A bundle as it was verified, wherever it hangs.
-type Checked = Result<Arc<Proof>, Arc<VerifyError>>;
+/// All that was read of an image and its evidence: what a verdict follows from, and nothing else.
+#[derive(Debug, Clone)]
+pub struct Collected {
+    /// The image's digest.
+    pub digest: Digest,
+    /// Its manifest, as it came; none where it was not looked at.
+    pub manifest: Option<Manifest>,
+    /// The images in it, where it is an index; itself otherwise.
+    pub children: Vec<(Option<Platform>, Digest)>,
+    /// What hangs on the image and on those of its children that are demanded.
+    pub hanging: BTreeMap<Digest, Hanging>,
+    /// Why the image could not be read.
+    pub unread: Option<Failure>,
+}
 
-/// Verifies the image of this digest. Never an error: what could not be asked is in the outcome.
+impl Collected {
+    fn is_index(&self) -> bool {
+        self.manifest.as_ref().is_some_and(Manifest::is_index)
+    }
+
+    /// All digests that evidence was looked for.
+    pub fn places(&self) -> Vec<Digest> {
+        self.hanging.keys().cloned().collect()
+    }
+}
+
+/// A bundle as it was verified, wherever it hangs.
+type Checked = Result<Arc<Proof>, Finding>;
+
+/// Verifies the image of this digest by what hangs on it at its registry. Never an error: what could not be
+/// asked is in the outcome.
 pub async fn verify_image(repository: &Repository, digest: &Digest, consumer: &Consumer<'_>) -> Verification {
-    let manifest = match repository.manifest(&digest.to_string()).await {
-        Ok(manifest) => manifest,
-        Err(error) => return Verification::failed(digest, &error),
+    let sources = Sources { registry: Some(repository.clone()), ..Sources::default() };
+    verify_from(&sources, Start::Digest(digest.clone()), consumer).await.0
+}
+
+/// Where a verification begins.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// With a digest, whose manifest is to be read.
+    Digest(Digest),
+    /// With a manifest that a tag led to: the tag was read once, and is not read again.
+    Manifest(Box<Manifest>),
+}
+
+impl Start {
+    fn digest(&self) -> &Digest {
+        match self {
+            Self::Digest(digest) => digest,
+            Self::Manifest(manifest) => manifest.digest(),
+        }
+    }
+}
+
+/// Verifies the image of this digest by what any of these sources has, and hands out what was read besides.
+///
+/// First everything is asked that costs no more than it must: the files at hand and the registry's list. Where
+/// a demand is still open, all that is left is asked at once: fallback tags, cosign's tags, GitHub.
+pub async fn verify_from(
+    sources: &Sources,
+    start: Start,
+    consumer: &Consumer<'_>,
+) -> (Verification, Collected) {
+    let gatherer = sources.registry.as_ref().map(|repository| {
+        Gatherer::new(repository.clone(), consumer.limits).preferring(consumer.predicate_types.to_vec())
+    });
+    let mut collected = collect(sources, gatherer.as_ref(), start, consumer).await;
+    let first = conclude(&collected, consumer, &Asked::new());
+    let open: BTreeSet<Digest> = first
+        .tree
+        .rows
+        .iter()
+        .filter(|row| row.verdict != Verdict::Pass)
+        .flat_map(|row| [Some(row.demand.target.digest.clone()), row.demand.target.index.clone()])
+        .flatten()
+        .collect();
+    if open.is_empty() || (gatherer.is_none() && sources.github.is_none()) {
+        return (first, collected);
+    }
+    let further =
+        collected.hanging.iter_mut().filter(|(place, _)| open.contains(*place)).map(|(place, hanging)| {
+            let gatherer = gatherer.as_ref();
+            async move {
+                let github = async {
+                    match &sources.github {
+                        Some(github) => github.gather(place, &consumer.limits).await,
+                        None => Hanging::default(),
+                    }
+                };
+                let tags = async {
+                    if let Some(gatherer) = gatherer {
+                        gatherer.look_further(place, hanging).await;
+                    }
+                    hanging
+                };
+                let (github, hanging) = join(github, tags).await;
+                hanging.merge(github);
+            }
+        });
+    join_all(further).await;
+    (conclude(&collected, consumer, &Asked::new()), collected)
+}
+
+/// Reads the image, and what is nearest of its evidence.
+async fn collect(
+    sources: &Sources,
+    gatherer: Option<&Gatherer>,
+    start: Start,
+    consumer: &Consumer<'_>,
+) -> Collected {
+    let digest = &start.digest().clone();
+    let mut collected = Collected {
+        digest: digest.clone(),
+        manifest: None,
+        children: vec![(None, digest.clone())],
+        hanging: BTreeMap::new(),
+        unread: None,
     };
-    let children: Vec<(Option<Platform>, Digest)> = match manifest.as_index() {
-        Ok(index) => index.images().map(|image| (image.platform(), image.digest.clone())).collect(),
-        Err(_) => vec![(None, digest.clone())],
+    let at_hand = || Hanging { found: sources.bundles.clone(), ..Hanging::default() };
+    let (Some(repository), Some(gatherer)) = (&sources.registry, gatherer) else {
+        collected.hanging.insert(digest.clone(), at_hand());
+        return collected;
     };
+    // What hangs on the digest is asked for at once with the manifest: it does not depend on it.
+    let read = async {
+        match start {
+            Start::Manifest(manifest) => Ok(*manifest),
+            Start::Digest(digest) => repository.manifest(&digest.to_string()).await,
+        }
+    };
+    let whole = async {
+        let manifest = read.await?;
+        let mut children = collected.children.clone();
+        if let Ok(index) = manifest.as_index() {
+            children = index.images().map(|image| (image.platform(), image.digest.clone())).collect();
+        }
+        let seen = Collected { manifest: Some(manifest), children, ..collected.clone() };
+        let others: BTreeSet<Digest> = choose(&seen, consumer, &mut Outcome::new())
+            .into_iter()
+            .map(|(_, child)| child)
+            .filter(|child| child != digest)
+            .collect();
+        let hanging = join_all(others.iter().map(|place| gatherer.gather(place))).await;
+        Ok::<_, RegistryError>(Collected { hanging: others.into_iter().zip(hanging).collect(), ..seen })
+    };
+    let (whole, mut own) = join(whole, gatherer.gather(digest)).await;
+    collected = match whole {
+        Ok(whole) => whole,
+        Err(error) => {
+            collected.unread = Some(Failure { code: &IMAGE_UNREADABLE, ..Failure::from(&error) });
+            return collected;
+        }
+    };
+    own.merge(at_hand());
+    collected.hanging.insert(digest.clone(), own);
+    collected
+}
+
+/// The verdict that follows from what was read. It asks nobody: the same input gives the same verdict.
+pub fn conclude(collected: &Collected, consumer: &Consumer<'_>, asked: &Asked) -> Verification {
+    let digest = &collected.digest;
+    if let Some(failure) = &collected.unread {
+        return Verification::failed(digest, failure.clone());
+    }
     let mut outcome = Outcome::new();
-    let chosen = choose(digest, manifest.is_index(), &children, consumer, &mut outcome);
+    let chosen = choose(collected, consumer, &mut outcome);
     let targets: Vec<Target> = chosen
         .iter()
         .map(|(platform, child)| Target {
             digest: child.clone(),
             platform: platform.clone(),
-            index: manifest.is_index().then(|| digest.clone()),
+            index: collected.is_index().then(|| digest.clone()),
         })
         .collect();
-
-    let mut places: Vec<Digest> = vec![digest.clone()];
-    places.extend(chosen.iter().map(|(_, child)| child.clone()).filter(|child| child != digest));
-    let gatherer =
-        Gatherer::new(repository.clone(), consumer.limits).preferring(consumer.predicate_types.to_vec());
-    let hanging = join_all(places.iter().map(|place| gatherer.gather(place))).await;
-    let hanging: BTreeMap<Digest, Hanging> = places.iter().cloned().zip(hanging).collect();
-
-    let checked = check_all(consumer.verifier, &hanging, &places);
+    let checked = check_all(consumer.verifier, &collected.hanging, asked);
+    let hanging = with_unknown(&collected.hanging, asked);
     let tree = judge_all(consumer, &demands(&targets, consumer.predicate_types), &hanging, &checked);
     outcome.merge(tree.outcome());
     if targets.is_empty() && outcome.findings.is_empty() {
         let message = format!("{digest} is an index without images: there is nothing to verify");
         outcome.findings.push(Finding::error(&PLATFORM_MISSING, message).about(digest));
     }
-    Verification { digest: digest.clone(), children, tree, outcome }
+    Verification { digest: digest.clone(), children: collected.children.clone(), tree, outcome }
+}
+
+/// Logs that could not be asked are failures where their bundles hang.
+fn with_unknown(hanging: &BTreeMap<Digest, Hanging>, asked: &Asked) -> BTreeMap<Digest, Hanging> {
+    let mut hanging = hanging.clone();
+    for hanging in hanging.values_mut() {
+        let unknown = hanging.found.iter().filter_map(|found| match asked.get(&found.digest) {
+            Some(Err(NotBorne::Unknown(failure))) => Some(failure.clone()),
+            _ => None,
+        });
+        let unknown: Vec<Failure> = unknown.collect();
+        hanging.failures.extend(unknown);
+    }
+    hanging
 }
 
 /// The children that are demanded; a finding for each platform that is not there.
 fn choose(
-    digest: &Digest,
-    is_index: bool,
-    children: &[(Option<Platform>, Digest)],
+    collected: &Collected,
     consumer: &Consumer<'_>,
     outcome: &mut Outcome,
 ) -> Vec<(Option<Platform>, Digest)> {
-    if consumer.platforms.is_empty() || !is_index {
-        return children.to_vec();
+    let (digest, children) = (&collected.digest, &collected.children);
+    if collected.manifest.is_none() {
+        let message = format!("{digest} itself was not read: what platforms it has is not known");
+        if consumer.platforms.is_empty() {
+            outcome.findings.push(Finding::note(&PLATFORMS_NOT_SEEN, message).about(digest));
+        } else {
+            let failure = Failure::new(&PLATFORMS_NOT_SEEN, message);
+            outcome
+                .failures
+                .push(failure.help("verify the platform's own digest, or let the registry be asked"));
+        }
+        return children.clone();
+    }
+    if consumer.platforms.is_empty() || !collected.is_index() {
+        return children.clone();
     }
     for platform in consumer.platforms {
         if !children.iter().any(|(child, _)| child.as_ref() == Some(platform)) {
@@ -137,13 +306,26 @@ fn choose(
 fn check_all(
     verifier: &Verifier,
     hanging: &BTreeMap<Digest, Hanging>,
-    places: &[Digest],
+    asked: &Asked,
 ) -> BTreeMap<Digest, Checked> {
+    let places: Vec<Digest> = hanging.keys().cloned().collect();
     let mut checked = BTreeMap::new();
     for found in hanging.values().flat_map(|hanging| &hanging.found) {
-        checked.entry(found.digest.clone()).or_insert_with(|| {
-            verifier.verify(&found.bytes, Expected::OneOf(places)).map(Arc::new).map_err(Arc::new)
-        });
+        match asked.get(&found.digest) {
+            Some(Err(NotBorne::Wrong(finding))) => {
+                checked.insert(found.digest.clone(), Err(finding.clone()));
+            }
+            // Neither good nor bad: the failure beside it says why.
+            Some(Err(NotBorne::Unknown(_))) => {}
+            Some(Ok(())) | None => {
+                checked.entry(found.digest.clone()).or_insert_with(|| {
+                    verifier
+                        .verify_any(&found.bytes, Expected::OneOf(&places))
+                        .map(Arc::new)
+                        .map_err(|error| error.finding())
+                });
+            }
+        }
     }
     checked
 }
@@ -198,7 +380,7 @@ fn gathered(
                 let context = contexts.get(spoken_of(proof, digest, contexts.keys()))?;
                 Judged::Proven { proof: Arc::clone(proof), findings: judge(consumer.policy, proof, context) }
             }
-            Err(error) => Judged::Bad(error.finding().about(digest)),
+            Err(finding) => Judged::Bad(finding.clone().about(digest)),
         };
         Some(Candidate { source: found.source.clone(), result })
     };
