@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use loadline_core::Outcome;
 use loadline_core::config::SharedRegion;
 
+use crate::parsed::Parsed;
 use crate::rules::{region_file, region_markers, shared_region_context, shared_region_drift};
 use crate::tree::Tree;
 
@@ -46,12 +47,17 @@ pub struct Group<'a> {
 
 /// Checks a tree against all rules.
 pub fn check(request: &CheckRequest<'_>) -> Outcome {
+    check_parsed(request, &Parsed::default())
+}
+
+/// As [`check`], beside other rules that read the same Dockerfiles.
+pub(crate) fn check_parsed(request: &CheckRequest<'_>, parsed: &Parsed) -> Outcome {
     let mut outcome = Outcome::new();
     let groups = groups(request.tree, request.regions, &mut outcome);
     region_markers::crossed(&groups, &mut outcome);
     for group in &groups {
         shared_region_drift::check(group, &mut outcome);
-        shared_region_context::check(group, &mut outcome);
+        shared_region_context::check(group, parsed, &mut outcome);
     }
     outcome
 }

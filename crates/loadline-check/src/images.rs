@@ -1,6 +1,7 @@
 //! Rules over the Dockerfiles of a release set.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::config::Image;
@@ -8,6 +9,7 @@ use loadline_core::{Failure, Outcome};
 use loadline_dockerfile::command::{Command, Run};
 use loadline_dockerfile::{Dockerfile, Instruction, Stage};
 
+use crate::parsed::Parsed;
 use crate::rules::{
     base_unpinned, build_args, dockerfile_invalid, dockerfile_unlisted, dockerignore_open, image_contract,
     secret_in_dockerfile, tool_version_drift,
@@ -62,7 +64,7 @@ impl<'a> ImageSpec<'a> {
 pub(crate) struct Loaded<'a> {
     pub(crate) spec: &'a ImageSpec<'a>,
     pub(crate) path: Utf8PathBuf,
-    pub(crate) dockerfile: Dockerfile,
+    pub(crate) dockerfile: Rc<Dockerfile>,
 }
 
 /// A stage, and the instructions that make it.
@@ -115,13 +117,19 @@ pub(crate) fn find<'s, 'd>(stages: &'s [Stage<'d>], name: &str) -> Option<&'s St
 
 /// Checks the Dockerfiles of a set.
 pub fn check_images(request: &ImagesRequest<'_>) -> Outcome {
+    check_parsed(request, &Parsed::default())
+}
+
+/// As [`check_images`], beside other rules that read the same Dockerfiles.
+pub(crate) fn check_parsed(request: &ImagesRequest<'_>, parsed: &Parsed) -> Outcome {
     let mut outcome = Outcome::new();
     let mut loaded = Vec::new();
     for spec in request.images {
         let path: Utf8PathBuf = spec.dockerfile.components().filter(|c| c.as_str() != ".").collect();
         match request.tree.read(&path) {
             Ok(bytes) => {
-                if let Some(dockerfile) = dockerfile_invalid::parse(spec, &path, &bytes, &mut outcome) {
+                if let Some(dockerfile) = dockerfile_invalid::parse(spec, &path, &bytes, parsed, &mut outcome)
+                {
                     loaded.push(Loaded { spec, path, dockerfile });
                 }
             }

@@ -32,20 +32,22 @@ pub(crate) fn apply(rules: &IndexMap<String, RuleLevel>, outcome: &mut Outcome) 
     });
 }
 
-/// Levels for rules that do not exist.
+/// Levels for rules that do not exist, with their places.
 pub fn unknown(loaded: &Loaded) -> Vec<Finding> {
-    let names = || CODES.iter().map(|code| code.name);
-    let written = loaded.config.check.rules.keys();
-    written
-        .filter(|rule| !names().any(|name| name == rule.as_str()))
-        .map(|rule| {
-            let help = match nearest(rule, names()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => "`loadline check --list` names all rules".to_owned(),
-            };
-            Finding::error(&UNKNOWN_RULE, format!("there is no rule `{rule}`"))
-                .at(loaded.location(&format!("check.rules.{rule}")))
-                .help(help)
-        })
+    let rules = &loaded.config.check.rules;
+    misnamed(rules)
+        .map(|(rule, finding)| finding.at(loaded.location(&format!("check.rules.{rule}"))))
         .collect()
+}
+
+/// Levels for rules that do not exist.
+pub(crate) fn misnamed(rules: &IndexMap<String, RuleLevel>) -> impl Iterator<Item = (&String, Finding)> {
+    let names = || CODES.iter().map(|code| code.name);
+    rules.keys().filter(move |rule| !names().any(|name| name == rule.as_str())).map(move |rule| {
+        let help = match nearest(rule, names()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => "`loadline check --list` names all rules".to_owned(),
+        };
+        (rule, Finding::error(&UNKNOWN_RULE, format!("there is no rule `{rule}`")).help(help))
+    })
 }

@@ -124,14 +124,6 @@ impl Workflow {
         !events.is_empty() && events.iter().all(|event| *event == "workflow_call")
     }
 
-    /// What an input is without a caller's say.
-    pub fn input_default(&self, name: &str) -> Option<&Rc<Node>> {
-        let on = self.root.get("on")?;
-        ["workflow_call", "workflow_dispatch"]
-            .iter()
-            .find_map(|event| on.get(event)?.get("inputs")?.get(name)?.get("default"))
-    }
-
     /// A line of it.
     pub fn at(&self, line: u32) -> Location {
         Location::line(&self.path, line)

@@ -26,7 +26,7 @@ impl Files {
     fn new() -> Self {
         let files = [
             ("Dockerfile", "FROM a:1\nCOPY src /src\n"),
-            (".dockerignore", ".env\n.git\n"),
+            (".dockerignore", "**/.env\n.git\n**/*.pem\n**/*.key\n**/id_*\n"),
             (".github/workflows/build.yml", "on: workflow_call\njobs:\n  j:\n    runs-on: x\n"),
         ];
         Self(files.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect())
@@ -74,20 +74,39 @@ fn a_context_keeps_secrets_out() {
     let whole = "FROM a:1\nCOPY . /src\n";
     assert_eq!(said(&Files::new().with("Dockerfile", whole).examine()), NOTHING);
     let open = |ignore: &str| Files::new().with("Dockerfile", whole).with(".dockerignore", ignore).examine();
+    let both = ["dockerignore-keys Dockerfile:2", "dockerignore-open Dockerfile:2"];
     let found = open("node_modules\n");
-    assert_eq!(said(&found), ["dockerignore-open Dockerfile:2"]);
-    assert_eq!(found.findings[0].severity, Severity::Error);
-    assert!(found.findings[0].message.contains("`.env`, `.git`"), "{}", found.findings[0].message);
-    assert!(open(".git\n").findings[0].message.contains("keep `.env` out"));
+    assert_eq!(said(&found), both);
+    assert_eq!(found.findings[0].severity, Severity::Note);
+    assert_eq!(found.findings[1].severity, Severity::Error);
+    assert!(found.findings[1].message.contains("`.env`, `.git`"), "{}", found.findings[1].message);
+    assert!(open(".git\n").findings[1].message.contains("keep `.env` out"));
+    assert_eq!(said(&open(".git\n.env\n")), both[..1], "`.env` alone means the one at the root");
     assert_eq!(said(&open("*\n!src\n")), NOTHING);
-    assert_eq!(said(&open("**/.*\n")), NOTHING);
-    assert_eq!(said(&open(".env*\n.git\n!.env\n")), ["dockerignore-open Dockerfile:2"]);
+    assert_eq!(said(&open("**/.*\n**/*.pem\n**/*.key\n**/id_*\n")), NOTHING);
+    assert_eq!(said(&open("**/.env*\n.git\n**/*.pem\n**/*.key\n**/id_*\n!.env\n")), both[1..]);
     assert_eq!(said(&open("[")), ["dockerignore-invalid .dockerignore:"]);
-    let excluded = "FROM a:1\nCOPY --exclude=.env --exclude=.git . /src\n";
+    let excluded = "FROM a:1\nCOPY --exclude=**/.env --exclude=.git --exclude=**/*.pem --exclude=**/*.key --exclude=**/id_* . /src\n";
     assert_eq!(said(&Files::new().with("Dockerfile", excluded).with(".dockerignore", "").examine()), NOTHING);
     let mounted = "FROM a:1\nRUN --mount=type=bind,target=/src make\n";
     let found = Files::new().with("Dockerfile", mounted).with(".dockerignore", "").examine();
+    assert_eq!(said(&found), both);
+}
+
+#[test]
+fn what_git_ignores_like_a_secret_is_kept_out_of_the_context_too() {
+    let files = |ignored: &str| {
+        let files = Files::new().with("Dockerfile", "FROM a:1\nCOPY . /src\n");
+        files.with(".gitignore", ignored.to_owned()).examine()
+    };
+    assert_eq!(said(&files("target/\n*.log\n.env\n*.pem\n.env.example\n")), NOTHING);
+    let found = files(".env.local\n*.p12\nsecrets/\n");
     assert_eq!(said(&found), ["dockerignore-open Dockerfile:2"]);
+    assert!(found.findings[0].message.contains("keep `.env.local`, `*.p12`, `secrets/` out"));
+    let help = "add to `.dockerignore`: `**/.env.local`, `**/*.p12`, `**/secrets`";
+    assert_eq!(found.findings[0].help.as_deref(), Some(help));
+    let kept = Files::new().with("Dockerfile", "FROM a:1\nCOPY . /src\n").with(".gitignore", ".env.local\n");
+    assert_eq!(said(&kept.with(".dockerignore", "*\n!src\n").examine()), NOTHING);
 }
 
 #[test]
@@ -107,12 +126,14 @@ fn what_no_instruction_copies_is_a_warning_and_an_own_ignore_file_replaces_the_g
 fn private_keys_in_a_context_are_named() {
     let key = "-----BEGIN PRIVATE KEY-----\n";
     let files = || Files::new().with("Dockerfile", "FROM a:1\nCOPY . .\n");
-    let found =
-        files().with("deploy/server.pem", key).with("ca.pem", "-----BEGIN CERTIFICATE-----").examine();
-    assert_eq!(said(&found), ["dockerignore-open Dockerfile:2"]);
-    assert!(found.findings[0].message.contains("`deploy/server.pem` out"), "{}", found.findings[0].message);
-    let ignored = files().with("deploy/server.pem", key).with(".dockerignore", ".env\n.git\n**/*.pem\n");
-    assert_eq!(said(&ignored.examine()), NOTHING);
+    let found = files()
+        .with("deploy/server.pem", key)
+        .with("ca.pem", "-----BEGIN CERTIFICATE-----")
+        .with(".dockerignore", ".env\n.git\n")
+        .examine();
+    assert_eq!(said(&found), ["dockerignore-keys Dockerfile:2", "dockerignore-open Dockerfile:2"]);
+    assert!(found.findings[1].message.contains("`deploy/server.pem` out"), "{}", found.findings[0].message);
+    assert_eq!(said(&files().with("deploy/server.pem", key).examine()), NOTHING);
 }
 
 #[test]
@@ -169,8 +190,7 @@ fn actions_are_pinned_by_commit() {
 
 #[test]
 fn runners_are_followed_through_matrices_and_inputs() {
-    for good in ["ubuntu-24.04", "[self-hosted, linux]", "${{ matrix.nothing }}", "${{ fromJSON(inputs.x) }}"]
-    {
+    for good in ["ubuntu-24.04", "[self-hosted, linux]", "${{ matrix.nothing }}"] {
         assert_eq!(said(&one_job(&format!("    runs-on: {good}\n"))), NOTHING, "{good}");
     }
     for (bad, line) in [
@@ -194,6 +214,120 @@ fn runners_are_followed_through_matrices_and_inputs() {
     let caller = "on: push\npermissions: {}\njobs:\n  c:\n    uses: ./.github/workflows/build.yml\n    with:\n      on: ubuntu-latest\n";
     let found = Files::new().workflow("build.yml", called).workflow("c.yml", caller).examine();
     assert_eq!(said(&found), ["runner-unpinned .github/workflows/build.yml:7"]);
+}
+
+#[test]
+fn runners_are_what_expressions_can_come_to() {
+    let matrix = |matrix: &str, runs_on: &str| {
+        one_job(&format!("    runs-on: {runs_on}\n    strategy:\n      matrix:\n{matrix}"))
+    };
+    let on = "${{ matrix.on }}";
+    let codes = |outcome: &Outcome| outcome.findings.iter().map(|f| f.code.name).collect::<Vec<_>>();
+    let os = "        os: [a, b-latest]\n";
+    let good = [
+        (os.replace("-latest", ""), "${{ matrix.os || 'ubuntu-latest' }}"),
+        (format!("{os}        exclude: [{{os: b-latest}}]\n"), "${{ matrix.os }}"),
+        (
+            format!("{os}        include: [{{os: a, on: x}}, {{os: b-latest, on: y}}]\n"),
+            "${{ matrix.on || 'x-latest' }}",
+        ),
+        (os.to_owned(), "${{ matrix.os == 'b-latest' && 'ubuntu-24.04' || matrix.os }}"),
+        (os.to_owned(), "${{ true && 'x' || matrix.os }}"),
+        ("        on: ${{ fromJSON('[\"x\", \"y\"]') }}\n".to_owned(), on),
+        ("        include: ${{ fromJSON('[{\"on\":[\"self-hosted\", \"x\"]}]') }}\n".to_owned(), on),
+        (os.to_owned(), "${{ format('{0}-{1}', 'ubuntu', '24.04') }}"),
+        (os.to_owned(), "${{ 'no '' end }} in a text' }}"),
+    ];
+    for (matrix_text, runs_on) in &good {
+        assert_eq!(codes(&matrix(matrix_text, runs_on)), NOTHING, "{matrix_text}{runs_on}");
+    }
+    let bad = [
+        (os.to_owned(), "${{ matrix.os }}"),
+        (os.replace("-latest", ""), "${{ matrix.on || 'ubuntu-latest' }}"),
+        (format!("{os}        include: [{{os: a, on: x}}]\n"), "${{ matrix.on || 'x-latest' }}"),
+        (format!("{os}        exclude: [{{os: b-latest, on: x}}]\n"), "${{ matrix.os }}"),
+        (os.replace("b-latest", "b"), "${{ matrix.os == 'b' && 'ubuntu-latest' || matrix.os }}"),
+        ("        on: ${{ fromJSON('[\"x\", \"y-latest\"]') }}\n".to_owned(), on),
+        ("        include: ${{ fromJSON('[{\"on\":[\"self-hosted\", \"x-latest\"]}]') }}\n".to_owned(), on),
+        (os.to_owned(), "${{ format('{0}-{1}', 'ubuntu', 'latest') }}"),
+        (os.to_owned(), "${{ vars.OS }}-latest"),
+        (os.to_owned(), "${{ github.ref == 'x' && 'ubuntu-latest' || 'ubuntu-24.04' }}"),
+        (os.to_owned(), "${{ fromJSON('{\"labels\":[\"a-latest\"]}') }}"),
+    ];
+    for (matrix_text, runs_on) in &bad {
+        assert_eq!(codes(&matrix(matrix_text, runs_on)), ["runner-unpinned"], "{matrix_text}{runs_on}");
+    }
+    let unknown = [
+        (os.replace("-latest", ""), "${{ vars.RUNNER }}"),
+        (os.to_owned(), "${{ vars.RUNNER || 'ubuntu-24.04' }}"),
+        (os.to_owned(), "${{ fromJSON(needs.plan.outputs.os) }}"),
+        ("        on: ${{ fromJSON(needs.plan.outputs.on) }}\n".to_owned(), on),
+        (os.to_owned(), "${{ matrix['os' }}"),
+        (os.to_owned(), "${{ toJSON(matrix.os) }}"),
+    ];
+    for (matrix_text, runs_on) in &unknown {
+        let found = matrix(matrix_text, runs_on);
+        assert_eq!(codes(&found), ["runner-unknown"], "{matrix_text}{runs_on}");
+        assert_eq!(found.findings[0].severity, Severity::Note);
+    }
+    let found = matrix(os, "${{ vars.RUNNER || 'ubuntu-latest' }}");
+    assert_eq!(codes(&found), ["runner-unpinned", "runner-unknown"]);
+}
+
+#[test]
+fn runners_are_followed_through_callers_inputs_and_outputs() {
+    let events = |events: &str, runs_on: &str| {
+        let text = format!("on:\n{events}permissions: {{}}\njobs:\n  j:\n    runs-on: {runs_on}\n");
+        let found = Files::new().workflow("build.yml", text).examine();
+        found.findings.iter().map(|f| f.code.name).collect::<Vec<_>>()
+    };
+    let input = "${{ inputs.on }}";
+    let choice = "  workflow_dispatch:\n    inputs:\n      on: {type: choice, options: [a, b]}\n";
+    assert_eq!(events(choice, input), NOTHING);
+    assert_eq!(events(choice, "${{ github.event.inputs.on }}"), NOTHING);
+    assert_eq!(events(&choice.replace("b]", "b-latest]"), input), ["runner-unpinned"]);
+    let typed = "  workflow_dispatch:\n    inputs:\n      on: {default: a}\n";
+    assert_eq!(events(typed, input), ["runner-unknown"], "anything may be typed in");
+    assert_eq!(events(&format!("  push:\n{choice}"), "${{ inputs.on || 'a-latest' }}"), ["runner-unpinned"]);
+    assert_eq!(events(choice, "${{ inputs.on || 'a-latest' }}"), NOTHING);
+    assert_eq!(
+        events("  workflow_call:\n    inputs:\n      on: {required: true}\n", input),
+        ["runner-unknown"]
+    );
+
+    let called = "on:\n  workflow_call:\n    inputs:\n      on: {type: string}\njobs:\n  j:\n    runs-on: ${{ inputs.on }}\n";
+    let caller = |with: &str| {
+        let text = format!(
+            "on: push\npermissions: {{}}\njobs:\n  c:\n    uses: ./.github/workflows/build.yml\n    strategy:\n      matrix:\n        os: [a, b-latest]\n    with:\n      on: {with}\n"
+        );
+        said(&Files::new().workflow("build.yml", called).workflow("c.yml", text).examine())
+    };
+    let here = "runner-unpinned .github/workflows/build.yml:7";
+    assert_eq!(caller("${{ matrix.os }}"), [here]);
+    assert_eq!(caller("${{ matrix.os == 'a' && 'x' || 'y' }}"), NOTHING);
+    assert_eq!(caller("${{ vars.X }}"), ["runner-unknown .github/workflows/build.yml:7"]);
+
+    let handed_on = |output: &str| {
+        let text = format!(
+            "on: push\npermissions: {{}}\njobs:\n  a:\n    runs-on: x\n    outputs:\n      on: {output}\n  j:\n    needs: a\n    runs-on: ${{{{ needs.a.outputs.on }}}}\n"
+        );
+        said(&Files::new().workflow("build.yml", text).examine())
+    };
+    assert_eq!(handed_on("${{ steps.s.outputs.x }}"), ["runner-unknown .github/workflows/build.yml:10"]);
+    assert_eq!(handed_on("x-latest"), ["runner-unpinned .github/workflows/build.yml:7"]);
+    assert_eq!(handed_on("x"), NOTHING);
+    // A job that asks for its own output ends all the same.
+    let itself = "on: push\npermissions: {}\njobs:\n  j:\n    outputs:\n      on: ${{ needs.j.outputs.on }}\n    runs-on: ${{ needs.j.outputs.on }}\n";
+    assert_eq!(
+        said(&Files::new().workflow("build.yml", itself).examine()),
+        ["runner-unknown .github/workflows/build.yml:7"]
+    );
+}
+
+#[test]
+fn an_image_that_no_dockerfile_makes_has_none_to_look_at() {
+    let more = "[image.other]\nbuilder = \"existing\"\nexisting = \"registry.example.com/x@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n";
+    assert_eq!(said(&Files::new().examine_with(more)), NOTHING);
 }
 
 #[test]

@@ -104,7 +104,10 @@ impl Subject {
         let Ok(all) = index.files() else { return };
         let mut wanted: Vec<Utf8PathBuf> = all
             .into_iter()
-            .filter(|file| is_dockerfile(file) || file.as_str().ends_with(".dockerignore"))
+            .filter(|file| {
+                let is = |name: &str| file.as_str().ends_with(name);
+                is_dockerfile(file) || is(".dockerignore") || is(".gitignore")
+            })
             .collect();
         let workflows = index.top().join(".github/workflows");
         wanted.extend(index.list(&workflows).unwrap_or_default());
@@ -112,7 +115,8 @@ impl Subject {
             wanted.extend(files::expand(index, &region.files).unwrap_or_default());
         }
         if let Some(config) = self.config() {
-            wanted.extend(config.images.values().map(|image| image.dockerfile.clone()));
+            let dockerfiles = config.images.values().map(|image| image.dockerfile.clone());
+            wanted.extend(dockerfiles.filter(|file| !file.as_str().is_empty()));
             wanted
                 .extend(config.pins.iter().flat_map(|pin| pin.places.iter().map(|place| place.file.clone())));
         }

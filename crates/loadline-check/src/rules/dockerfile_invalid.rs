@@ -1,10 +1,13 @@
 //! The Dockerfile of every image is one that BuildKit takes.
 
+use std::rc::Rc;
+
 use camino::Utf8Path;
 use loadline_core::{Code, Finding, Location, Outcome};
 use loadline_dockerfile::{Dockerfile, Keyword, ParseError};
 
 use crate::images::{ImageSpec, find};
+use crate::parsed::Parsed;
 
 /// BuildKit would refuse it.
 pub static INVALID: Code = Code::new(
@@ -36,14 +39,15 @@ pub(crate) fn parse(
     spec: &ImageSpec<'_>,
     path: &Utf8Path,
     bytes: &[u8],
+    parsed: &Parsed,
     outcome: &mut Outcome,
-) -> Option<Dockerfile> {
+) -> Option<Rc<Dockerfile>> {
     let finding = |error: &ParseError| {
         let message =
             format!("BuildKit refuses `{path}`, the Dockerfile of `{}`: {}", spec.name, error.problem);
         Finding::error(&INVALID, message).at(Location::line(path, error.line))
     };
-    let dockerfile = match Dockerfile::parse(bytes) {
+    let dockerfile = match parsed.get(path, bytes) {
         Ok(dockerfile) => dockerfile,
         Err(error) => {
             outcome.findings.push(finding(&error));

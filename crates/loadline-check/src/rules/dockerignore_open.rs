@@ -6,6 +6,7 @@ use loadline_dockerfile::command::{Command, Source};
 use loadline_dockerfile::ignore::{Inherited, Patterns};
 use loadline_dockerfile::{Instruction, Stage, path};
 
+use crate::hidden::hidden;
 use crate::images::Loaded;
 use crate::rules::dockerfile_invalid;
 use crate::tree::{ReadError, Tree};
@@ -16,7 +17,8 @@ pub static OPEN: Code = Code::new(
     "the ignore file lets `.env`, `.git` or private keys into the build context",
     "`COPY . .` copies whatever the context holds. `.env` and keys are on the machines of developers, `.git` \
      is in every checkout: with them in a layer, everyone who can pull the image has the secrets and the whole \
-     history, and each commit makes another image. Name them in `.dockerignore`, or in \
+     history, and each commit makes another image. What `.gitignore` names like a secret is on those machines \
+     too. Name them in `.dockerignore`, or in \
      `NAME.dockerignore` beside the Dockerfile, which replaces it. Where nothing copies the whole context \
      it is a warning: the next instruction may.",
 );
@@ -28,6 +30,20 @@ pub static INVALID: Code = Code::new(
     "The builder refuses the whole file, and the build with it. Mend the pattern: a `[` wants its `]`, a `!` \
      something to except.",
 );
+
+/// Names that the ignore file leaves open.
+pub static KEYS: Code = Code::new(
+    "dockerignore-keys",
+    "the ignore file would let keys and secrets into the build context",
+    "Nothing of the kind is known to lie there now. But `COPY . .` copies what lies there when the image is built: \
+     a key that is put beside the sources for a moment, or the `.env` of a folder further down (`.env` alone \
+     means the one at the root). An ignore file that names what is needed, `*` and then `!src`, is safe against \
+     all of it; else name the usual ones.",
+);
+
+/// Names that secrets usually have, and a path that each means.
+const USUAL: [(&str, &str); 4] =
+    [("**/.env", "x/.env"), ("**/*.pem", "x.pem"), ("**/*.key", "x.key"), ("**/id_rsa", "id_rsa")];
 
 /// What every checkout or developer's machine has.
 const ALWAYS: [(&str, &str); 2] = [(".env", ".env"), (".git", ".git/config")];
@@ -49,14 +65,40 @@ pub(crate) fn check(tree: &dyn Tree, image: &Loaded<'_>, stages: &[Stage<'_>], o
         is_visible(&patterns, inside)
             && wholesale.as_ref().is_none_or(|(_, excluded)| is_visible(excluded, inside))
     };
-    let mut open: Vec<String> =
-        ALWAYS.iter().filter(|(_, probe)| visible(probe)).map(|(name, _)| (*name).to_owned()).collect();
-    open.extend(keys(tree, &context, outcome).into_iter().filter(|key| visible(key)));
+    let mut open: Vec<(String, String)> = ALWAYS
+        .iter()
+        .filter(|(_, probe)| visible(probe))
+        .map(|(name, _)| ((*name).to_owned(), (*name).to_owned()))
+        .collect();
+    let present = keys(tree, &context, outcome).into_iter().filter(|key| visible(key));
+    open.extend(present.map(|key| (key.clone(), key)));
+    for hidden in hidden(tree, &context).into_iter().filter(|hidden| visible(&hidden.example)) {
+        if !open.iter().any(|(name, _)| *name == hidden.example) {
+            open.push((hidden.written, hidden.pattern));
+        }
+    }
+    if let Some((instruction, _)) = &wholesale {
+        let known = |pattern: &str| open.iter().any(|(_, known)| known == pattern);
+        let usual = USUAL.iter().filter(|(pattern, probe)| visible(probe) && !known(pattern));
+        let usual: Vec<String> = usual.map(|(pattern, _)| format!("`{pattern}`")).collect();
+        if !usual.is_empty() {
+            let message = format!(
+                "`{}` copies its whole context, and `{file}` would not keep {} out",
+                image.spec.name,
+                usual.join(", ")
+            );
+            let help = format!("add them to `{file}`, or let it name what is needed: `*`, then `!src`");
+            let location = Location::line(&image.path, instruction.line);
+            outcome.findings.push(Finding::note(&KEYS, message).at(location).help(help));
+        }
+    }
     if open.is_empty() {
         return;
     }
-    let named: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
-    let named = named.join(", ");
+    let quoted = |names: Vec<&String>| {
+        names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let named = quoted(open.iter().map(|(name, _)| name).collect());
     let name = image.spec.name;
     let (severity, message, line) = match &wholesale {
         Some((instruction, _)) => {
@@ -69,7 +111,7 @@ pub(crate) fn check(tree: &dyn Tree, image: &Loaded<'_>, stages: &[Stage<'_>], o
             (Severity::Warning, message, 1)
         }
     };
-    let help = format!("add to `{file}`: {}", open.join(" and "));
+    let help = format!("add to `{file}`: {}", quoted(open.iter().map(|(_, pattern)| pattern).collect()));
     let finding = Finding::new(&OPEN, severity, message).at(Location::line(&image.path, line)).help(help);
     outcome.findings.push(finding);
 }

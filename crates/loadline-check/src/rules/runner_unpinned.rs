@@ -4,9 +4,13 @@ use std::rc::Rc;
 
 use loadline_core::{Code, Finding, Outcome};
 
-use crate::workflow::{Job, Workflow};
+use crate::possible::{self, Scope, Value};
+use crate::workflow::Workflow;
 use crate::workflows::Set;
-use crate::yaml::{Node, Value};
+use crate::yaml::Node;
+
+/// The most labels of a job that are looked at.
+const MOST: usize = 100;
 
 /// It moves.
 pub static UNPINNED: Code = Code::new(
@@ -17,92 +21,76 @@ pub static UNPINNED: Code = Code::new(
      and of inputs are followed.",
 );
 
-/// The most values that an expression is followed to.
-const MOST: usize = 500;
+/// What it runs on comes out only when it runs.
+pub static UNKNOWN: Code = Code::new(
+    "runner-unknown",
+    "what a job runs on cannot be told from the repository",
+    "Expressions are followed through matrices, inputs, callers, outputs that are written down, `fromJSON` and \
+     `||`. Variables of the repository, what steps print and what is typed in when a workflow is started are not \
+     in it: the job may run on a `-latest` runner or not. See that what is put in names its system.",
+);
 
 /// Looks at what a workflow's jobs run on.
 pub(crate) fn check(set: &Set, name: &str, workflow: &Workflow, outcome: &mut Outcome) {
     for job in workflow.jobs() {
         let Some(runs_on) = job.node.get("runs-on") else { continue };
-        let labels = runs_on.get("labels").unwrap_or(runs_on);
         let mut told: Vec<(String, u32)> = Vec::new();
-        let mut found = Vec::new();
-        let scope = Scope { set, name, workflow, job };
-        for label in flat(labels) {
-            scope.values(&label, &mut found);
-        }
-        for (value, line, here) in found {
-            let moves = value.to_ascii_lowercase().split('-').any(|part| part == "latest");
-            // A value that stands in a caller is told where the job is.
-            let line = if here { line } else { runs_on.line };
-            if moves && !told.contains(&(value.clone(), line)) {
-                let message = format!("`{}` runs on `{value}`, which is another system tomorrow", job.name);
-                let help = "name the system: `ubuntu-24.04`, `macos-15`, `windows-2025`";
-                outcome.findings.push(Finding::error(&UNPINNED, message).at(workflow.at(line)).help(help));
-                told.push((value, line));
-            }
-        }
-    }
-}
-
-/// The scalars of a value: itself, or its items.
-fn flat(node: &Rc<Node>) -> Vec<Rc<Node>> {
-    match &node.value {
-        Value::List(items) => items.iter().take(MOST).cloned().collect(),
-        _ => vec![Rc::clone(node)],
-    }
-}
-
-struct Scope<'s> {
-    set: &'s Set,
-    name: &'s str,
-    workflow: &'s Workflow,
-    job: Job<'s>,
-}
-
-impl Scope<'_> {
-    /// What a label can be: the value, its line, and whether the line is one of this workflow. What cannot
-    /// be known here is left out.
-    fn values(&self, label: &Node, out: &mut Vec<(String, u32, bool)>) {
-        let Some(text) = label.text() else { return };
-        let Some((before, rest)) = text.split_once("${{") else {
-            out.push((text.to_owned(), label.line, true));
-            return;
-        };
-        let Some((expression, after)) = rest.split_once("}}") else { return };
-        if after.contains("${{") {
-            return;
-        }
-        for (value, here) in self.resolve(expression.trim()).into_iter().take(MOST) {
-            for value in flat(&value) {
-                if let Some(text) = value.text().filter(|text| !text.contains("${{")) {
-                    out.push((format!("{before}{text}{after}"), value.line, here));
+        let mut unknown = false;
+        for scope in possible::scopes(set, name, workflow, job) {
+            for value in labels(&scope, runs_on) {
+                // A value that stands in a caller is told where the job is.
+                let (text, line) = match &value {
+                    Value::Known(node, true) => (node.text(), node.line),
+                    Value::Known(node, false) => (node.text(), runs_on.line),
+                    Value::Unknown(text) => (Some(text.as_str()), runs_on.line),
+                };
+                let text = text.unwrap_or_default();
+                if !moves(text) {
+                    unknown |= matches!(value, Value::Unknown(_));
+                } else if !told.iter().any(|(known, at)| known == text && *at == line) {
+                    let message =
+                        format!("`{}` runs on `{text}`, which is another system tomorrow", job.name);
+                    let help = "name the system: `ubuntu-24.04`, `macos-15`, `windows-2025`";
+                    let finding = Finding::error(&UNPINNED, message).at(workflow.at(line));
+                    outcome.findings.push(finding.help(help));
+                    told.push((text.to_owned(), line));
                 }
             }
         }
+        if unknown {
+            let message = format!("what `{}` runs on cannot be told from here", job.name);
+            let help = "see that what is put in names its system: `ubuntu-24.04`, not `ubuntu-latest`";
+            let finding = Finding::note(&UNKNOWN, message).at(workflow.at(runs_on.line));
+            outcome.findings.push(finding.help(help));
+        }
     }
+}
 
-    fn resolve(&self, expression: &str) -> Vec<(Rc<Node>, bool)> {
-        if let Some(path) = expression.strip_prefix("matrix.") {
-            let Some(matrix) = self.job.node.get("strategy").and_then(|s| s.get("matrix")) else {
-                return Vec::new();
-            };
-            let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-            let listed = matrix.get(first).map(|values| values.items()).unwrap_or_default();
-            let included = matrix.get("include").map(|include| include.items()).unwrap_or_default();
-            let included = included.iter().filter_map(|entry| entry.get(first));
-            let inside = |node: &Rc<Node>| {
-                let mut parts = rest.split('.').filter(|part| !part.is_empty());
-                parts.try_fold(Rc::clone(node), |node, part| node.get(part).cloned())
-            };
-            return listed.iter().chain(included).take(MOST).filter_map(inside).map(|n| (n, true)).collect();
+fn moves(label: &str) -> bool {
+    label.to_ascii_lowercase().split('-').any(|part| part == "latest")
+}
+
+/// The labels of `runs-on`: a text, a list of texts, or a table with `labels`, each perhaps an expression.
+fn labels(scope: &Scope<'_>, runs_on: &Rc<Node>) -> Vec<Value> {
+    let mut out = Vec::new();
+    for value in scope.of(runs_on) {
+        match &value {
+            Value::Known(node, _) if !node.entries().is_empty() => {
+                if let Some(inner) = node.get("labels") {
+                    out.extend(scope.of(inner).into_iter().flat_map(|value| listed(scope, value)));
+                }
+            }
+            _ => out.extend(listed(scope, value)),
         }
-        if let Some(input) = expression.strip_prefix("inputs.") {
-            let default = self.workflow.input_default(input).cloned().map(|node| (node, true));
-            let given =
-                self.set.callers(self.name).filter_map(|(_, job)| job.node.get("with")?.get(input).cloned());
-            return default.into_iter().chain(given.map(|node| (node, false))).collect();
+    }
+    out
+}
+
+fn listed(scope: &Scope<'_>, value: Value) -> Vec<Value> {
+    match &value {
+        Value::Known(node, _) if !node.items().is_empty() => {
+            node.items().iter().take(MOST).flat_map(|item| scope.of(item)).collect()
         }
-        Vec::new()
+        _ => vec![value],
     }
 }

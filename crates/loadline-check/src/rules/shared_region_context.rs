@@ -14,6 +14,7 @@ use loadline_dockerfile::{Dockerfile, Instruction, Keyword, Stage};
 
 use crate::check::{Group, SharedFile};
 use crate::images::find;
+use crate::parsed::Parsed;
 
 /// The surroundings differ.
 pub static CONTEXT: Code = Code::new(
@@ -35,11 +36,11 @@ struct Fact {
 type Facts = BTreeMap<String, Fact>;
 
 /// Compares what is in effect in every file with the canonical one; only where the bytes are equal.
-pub(crate) fn check(group: &Group<'_>, outcome: &mut Outcome) {
+pub(crate) fn check(group: &Group<'_>, parsed: &Parsed, outcome: &mut Outcome) {
     let Some((canonical, others)) = group.files.split_first() else { return };
-    let Some(expected) = facts(canonical) else { return };
+    let Some(expected) = facts(canonical, parsed) else { return };
     for other in others.iter().filter(|other| other.shared() == canonical.shared()) {
-        let Some(found) = facts(other) else { continue };
+        let Some(found) = facts(other, parsed) else { continue };
         let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
         for name in names {
             let (a, b) = (expected.get(name), found.get(name));
@@ -75,8 +76,8 @@ fn finding(
     Finding::error(&CONTEXT, message).at(Location::line(&other.path, line)).help(help)
 }
 
-fn facts(file: &SharedFile) -> Option<Facts> {
-    let dockerfile = Dockerfile::parse(&file.bytes).ok()?;
+fn facts(file: &SharedFile, parsed: &Parsed) -> Option<Facts> {
+    let dockerfile = parsed.get(&file.path, &file.bytes).ok()?;
     let stages = dockerfile.stages().ok()?;
     let (first, last) = (file.region.first_line, file.region.last_line);
     let inside = |i: &&Instruction| first < i.line && i.line < last;
