@@ -28,7 +28,7 @@ pub use budget::Destination;
 pub use codes::CODES;
 pub use codes::STATEMENT_TOO_LARGE;
 pub use codes::{
-    EVIDENCE_LIMIT, EVIDENCE_SOURCE_FAILED, IMAGE_UNREADABLE, PLATFORM_MISSING, PLATFORMS_NOT_SEEN,
+    EVIDENCE_GONE, EVIDENCE_LIMIT, EVIDENCE_SOURCE_FAILED, IMAGE_UNREADABLE, PLATFORM_MISSING, PLATFORMS_NOT_SEEN,
 };
 pub use destination::GitHubDestination;
 pub use gather::{Found, Gatherer, Hanging, Limits};

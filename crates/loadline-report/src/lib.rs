@@ -23,6 +23,7 @@ pub use human::human;
 pub use json::json;
 pub use markdown::markdown;
 pub use sarif::sarif;
+pub use visible::one_line;
 
 /// Gives the text of a file that a finding points into; `None` where it cannot be had.
 pub type Sources<'a> = dyn Fn(&Utf8Path) -> Option<String> + 'a;

@@ -11,8 +11,8 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(|c| picture(c).unwrap_or(c)).collect())
 }
 
-/// The same on one line.
-pub(crate) fn one_line(text: &str) -> String {
+/// A text from outside on one line, with nothing in it that a terminal obeys.
+pub fn one_line(text: &str) -> String {
     visible(text)
         .split(['\n', '\t'])
         .map(str::trim)

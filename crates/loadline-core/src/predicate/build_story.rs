@@ -167,8 +167,10 @@ fn image(uri: &str) -> Option<(String, Option<String>)> {
         }
     }
     let version = version.map(decoded);
-    let between = if version.as_deref().is_some_and(|version| version.starts_with("sha256:")) { '@' } else { ':' };
-    let name = version.map_or_else(|| decoded(name), |version| format!("{}{between}{version}", decoded(name)));
+    let between =
+        if version.as_deref().is_some_and(|version| version.starts_with("sha256:")) { '@' } else { ':' };
+    let name =
+        version.map_or_else(|| decoded(name), |version| format!("{}{between}{version}", decoded(name)));
     Some((name, platform))
 }
 
