@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use loadline_core::RepositoryName;
 use reqwest::Response;
@@ -246,6 +246,10 @@ impl Client {
         }
         let response = self.once(request, Some(&authorization)).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
+            if lacks_scope(response.headers()) {
+                let message = "the account or token has no right to this (insufficient_scope)".to_owned();
+                return Err(request.error(RegistryErrorKind::Denied { message }));
+            }
             return Err(self.unauthorised(request, Some(&authorization)));
         }
         self.accept(request, response).await
@@ -370,6 +374,13 @@ impl Client {
         let left = moment.as_second() - self.options().clock.now().as_second();
         u64::try_from(left).ok().map(Duration::from_secs)
     }
+}
+
+/// Whether a registry says that the token is good and allows too little (RFC 6750, section 3.1). Docker's own
+/// answers so where an account may pull and not push.
+fn lacks_scope(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    values.into_iter().any(|value| value.contains("insufficient_scope"))
 }
 
 #[derive(Deserialize)]
