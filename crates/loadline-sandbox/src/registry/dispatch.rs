@@ -43,6 +43,11 @@ pub(super) async fn answer(Extracted(state): Extracted<Arc<State>>, request: Req
         }
         Some(Effect::Truncate) => inject::half_of_answer(serve(&state, request).await, None),
         Some(Effect::WrongDigest) => inject::falsified(serve(&state, request).await, method == Method::HEAD),
+        Some(Effect::Endless) => inject::endless(serve(&state, request).await),
+        Some(Effect::Redirect(to)) => {
+            drain(request.into_body()).await;
+            inject::redirect(&to)
+        }
         Some(Effect::Lost) => {
             serve(&state, request).await;
             gone = true;

@@ -10,6 +10,8 @@
 //! | `lost` | the request is served in full, but the connection is reset instead of an answer |
 //! | `truncate` | half of the answer's body comes, then the end of the connection |
 //! | `wrong-digest` | the answer's content is not what its digest says; without content, the header lies |
+//! | `endless` | the answer's body never ends; its digest is anything |
+//! | `redirect=URL` | the client is sent to another address (307) |
 //! | `delay=200ms` | the request waits first; goes together with another fault |
 //!
 //! Options: `retry-after=N` with a status, `after=N` lets the first N requests through, `chance=0.3`
@@ -34,7 +36,7 @@ pub enum FaultError {
     },
     /// The effect is not known.
     #[error(
-        "`{effect}` in `{text}` is no effect: use a status from 400 to 599, `reset`, `lost`, `truncate`, `wrong-digest` or `delay=200ms`"
+        "`{effect}` in `{text}` is no effect: use a status from 400 to 599, `reset`, `lost`, `truncate`, `wrong-digest`, `endless`, `redirect=URL` or `delay=200ms`"
     )]
     Effect {
         /// The text as given.
@@ -60,6 +62,8 @@ pub(super) enum Effect {
     Lost,
     Truncate,
     WrongDigest,
+    Endless,
+    Redirect(String),
     Delay(Duration),
 }
 
@@ -186,7 +190,12 @@ impl FromStr for Fault {
         let shown = || text.chars().take(200).collect::<String>();
         let form = || FaultError::Form { text: shown() };
         let (method, rest) = text.trim().split_once(' ').ok_or_else(form)?;
-        let (part, rest) = rest.trim().rsplit_once(':').ok_or_else(form)?;
+        let rest = rest.trim();
+        // An address has colons of its own.
+        let (part, rest) = match rest.find(":redirect=") {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => rest.rsplit_once(':').ok_or_else(form)?,
+        };
         let (rest, count) = match rest.rsplit_once('*') {
             Some((rest, count)) => (rest, Some(count.trim().parse().map_err(|_| form())?)),
             None => (rest, None),
@@ -202,6 +211,15 @@ impl FromStr for Fault {
             "lost" => Effect::Lost,
             "truncate" => Effect::Truncate,
             "wrong-digest" => Effect::WrongDigest,
+            "endless" => Effect::Endless,
+            other if other.starts_with("redirect=") => {
+                let url = other.trim_start_matches("redirect=");
+                let good = url.starts_with("http://") || url.starts_with("https://");
+                if !good || url.bytes().any(|b| b <= b' ' || b >= 0x7f) {
+                    return Err(unknown());
+                }
+                Effect::Redirect(url.to_owned())
+            }
             other => match other.strip_prefix("delay=") {
                 Some(time) => Effect::Delay(duration(time).ok_or_else(unknown)?),
                 None => {
@@ -279,6 +297,15 @@ mod tests {
     }
 
     #[test]
+    fn addresses_keep_their_colons() {
+        let faults = faults(&["GET sha256:ab:redirect=http://127.0.0.1:9/x?a=b*1", "GET manifests:endless"]);
+        let redirect = Effect::Redirect("http://127.0.0.1:9/x?a=b".into());
+        assert_eq!(faults.strike("GET", "/v2/a/blobs/sha256:ab").effect, Some(redirect));
+        assert_eq!(faults.strike("GET", "/v2/a/blobs/sha256:ab").effect, None);
+        assert_eq!(faults.strike("GET", "/v2/a/manifests/x").effect, Some(Effect::Endless));
+    }
+
+    #[test]
     fn chance_is_seeded() {
         let run = |seed| {
             let faults = Faults::parse(["GET x:500;chance=0.5"], seed).unwrap();
@@ -306,6 +333,8 @@ mod tests {
             "GET blobs:503;chance=2",
             "GET blobs:503;chance=NaN",
             "GET blobs:503;after",
+            "GET blobs:redirect=ftp://x",
+            "GET blobs:redirect=",
         ] {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -34,6 +34,25 @@ pub(super) fn status(status: u16, retry_after: Option<&str>) -> Response<Body> {
         refusal = refusal.header(RETRY_AFTER, value);
     }
     refusal.into_response()
+}
+
+/// The client is sent elsewhere.
+pub(super) fn redirect(to: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    if let Ok(value) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, value);
+    }
+    response
+}
+
+/// An answer with the head that was meant for it, and a body that goes on for as long as somebody reads.
+pub(super) fn endless(response: Response<Body>) -> Response<Body> {
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    let spaces = Bytes::from(vec![b' '; 64 << 10]);
+    let body = stream::repeat_with(move || Ok::<_, io::Error>(spaces.clone()));
+    Response::from_parts(parts, Body::from_stream(body))
 }
 
 /// A request's body that breaks off half way.
