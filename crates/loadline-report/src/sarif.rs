@@ -63,12 +63,19 @@ struct Rule<'a> {
     id: &'a str,
     short_description: Message,
     full_description: Message,
-    help: Message,
+    help: Help,
 }
 
 #[derive(Serialize)]
 struct Message {
     text: String,
+}
+
+/// What code scanning shows beside a result; our explanations are Markdown.
+#[derive(Serialize)]
+struct Help {
+    text: String,
+    markdown: String,
 }
 
 /// 3.20
@@ -187,7 +194,7 @@ fn rule(code: &Code) -> Rule<'_> {
         id: code.name,
         short_description: message(code.summary),
         full_description: message(code.summary),
-        help: message(code.explanation),
+        help: Help { text: code.explanation.to_owned(), markdown: code.explanation.to_owned() },
     }
 }
 

@@ -6,7 +6,7 @@ use loadline_core::{Outcome, Verdict};
 use loadline_report::{Format, Options, render};
 use serde::Serialize;
 
-use super::subject::Subject;
+use super::subject::{CONFIG, Subject};
 use super::{Answer, End, Inputs};
 use crate::tree::{MAX_FILE_BYTES, Tree, WorkTree};
 
@@ -19,19 +19,23 @@ pub(crate) struct Show<'a> {
     /// What the reader's paths are relative to: for people the folder they are in, for machines the
     /// repository's top.
     base: Utf8PathBuf,
+    /// The file that findings without a place belong to: the configuration.
+    anchor: Utf8PathBuf,
     colour: bool,
     pub(crate) format: Format,
 }
 
 impl<'a> Show<'a> {
     pub(crate) fn new(subject: &'a Subject, inputs: &Inputs<'_>, format: Format) -> Self {
-        Self { tree: subject.tree(), ..Self::at(subject.work.root(), &subject.work, inputs, format) }
+        let show = Self::at(subject.work.root(), &subject.work, inputs, format);
+        let anchor = show.path(subject.anchor());
+        Self { tree: subject.tree(), anchor, ..show }
     }
 
     pub(crate) fn at(root: &Utf8Path, work: &'a WorkTree, inputs: &Inputs<'_>, format: Format) -> Self {
         let base = if format == Format::Human { inputs.folder } else { work.top() };
         let colour = inputs.colour && format == Format::Human;
-        Self { tree: work, root: normal(root), base: normal(base), colour, format }
+        Self { tree: work, root: normal(root), base: normal(base), anchor: CONFIG.into(), colour, format }
     }
 
     /// A path of a finding as the reader needs it.
@@ -43,8 +47,13 @@ impl<'a> Show<'a> {
     pub(crate) fn outcome(&self, outcome: Outcome, end: End) -> Answer {
         let outcome = self.reroot(outcome);
         let sources = |file: &Utf8Path| self.source(file);
-        let options =
-            Options { colour: self.colour, title: "check", sources: &sources, ..Options::default() };
+        let options = Options {
+            colour: self.colour,
+            title: "check",
+            anchor: &self.anchor,
+            sources: &sources,
+            ..Options::default()
+        };
         match render(&outcome, self.format, &options) {
             Ok(text) if self.format == Format::Human => Answer { out: String::new(), err: text, end },
             Ok(text) => Answer { out: text, err: String::new(), end },

@@ -14,7 +14,7 @@ use crate::tree::{Tree, WorkTree};
 use crate::{files, levels};
 
 /// The configuration's name where none is given.
-const CONFIG: &str = "loadline.toml";
+pub(crate) const CONFIG: &str = "loadline.toml";
 
 /// What is checked.
 pub(crate) struct Subject {
@@ -23,6 +23,8 @@ pub(crate) struct Subject {
     /// The index, where that is what is checked.
     index: Option<Index>,
     loaded: Option<Loaded>,
+    /// The configuration's file, from the root on.
+    name: Utf8PathBuf,
     discovered: Vec<SharedRegion>,
     /// What was found on the way here.
     pub(crate) found: Outcome,
@@ -45,8 +47,14 @@ impl Subject {
             None => (find(inputs.folder), CONFIG.to_owned()),
         };
         let work = WorkTree::new(root.clone());
-        let mut subject =
-            Self { work, index: None, loaded: None, discovered: Vec::new(), found: Outcome::new() };
+        let mut subject = Self {
+            work,
+            index: None,
+            loaded: None,
+            name: Utf8PathBuf::from(&name),
+            discovered: Vec::new(),
+            found: Outcome::new(),
+        };
         let show = Show::at(&root, &subject.work, inputs, format);
         if staged {
             let git = Git::new(root.clone(), inputs.environment.clone());
@@ -137,6 +145,15 @@ impl Subject {
 
     pub(crate) fn regions(&self) -> &[SharedRegion] {
         self.config().map_or(self.discovered.as_slice(), |config| &config.shared_regions)
+    }
+
+    /// The file that findings without a place belong to: the configuration, else a file that has a region.
+    pub(crate) fn anchor(&self) -> &Utf8Path {
+        let marked = self.discovered.first().and_then(|region| region.files.first());
+        match (&self.loaded, marked) {
+            (None, Some(marked)) => marked,
+            _ => &self.name,
+        }
     }
 
     /// What was looked at, in words.
