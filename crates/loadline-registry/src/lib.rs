@@ -20,6 +20,7 @@ pub mod index;
 pub mod layers;
 mod layout;
 mod manifest;
+pub mod merge;
 mod remote;
 mod repository;
 pub mod walk;
