@@ -2,6 +2,11 @@
 
 use loadline_core::Code;
 
+use crate::legs::codes::{
+    BASE_UNRESOLVED, LEG_CONTRADICTED, LEG_FOREIGN, LEG_GONE, LEG_MISSING, LEG_REPORT, LEG_TWICE,
+    LEG_UNEXPECTED, LEG_UNREADABLE,
+};
+
 /// The same version was begun with other content.
 pub static VERSION_CONTENT_DIFFERS: Code = Code::new(
     "version-content-differs",
@@ -193,4 +198,13 @@ pub static CODES: &[&Code] = &[
     &SIGNING_FAILED,
     &ROOT_NOT_UTF8,
     &STEP_TIMED_OUT,
+    &LEG_MISSING,
+    &LEG_TWICE,
+    &LEG_UNEXPECTED,
+    &LEG_FOREIGN,
+    &LEG_GONE,
+    &LEG_CONTRADICTED,
+    &LEG_UNREADABLE,
+    &LEG_REPORT,
+    &BASE_UNRESOLVED,
 ];

@@ -7,7 +7,9 @@ use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use loadline_core::config::variables::{TemplateError, Variables, expand, expand_tag};
 use loadline_core::config::version::ReleaseVersion;
-use loadline_core::config::{BuildProvenance, BuildSecret, Builder, Config, ContextSource, Gate, Image};
+use loadline_core::config::{
+    BuildProvenance, BuildSecret, Builder, Config, ContextSource, Existing, Gate, Image, LayoutTable, Network,
+};
 use loadline_core::document::{self, Document};
 use loadline_core::{Digest, Platform, RepositoryName};
 use schemars::JsonSchema;
@@ -103,6 +105,9 @@ pub struct PlannedImage {
     pub build_args: IndexMap<String, String>,
     /// Labels, the defaults among them.
     pub labels: IndexMap<String, String>,
+    /// Annotations of manifests and index, beside those that are labels too.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub annotations: IndexMap<String, String>,
     /// Named contexts, as the configuration spells them.
     #[serde(skip_serializing_if = "IndexMap::is_empty", serialize_with = "spelled")]
     #[schemars(with = "IndexMap<String, String>")]
@@ -110,6 +115,13 @@ pub struct PlannedImage {
     /// What only buildx needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buildx: Option<PlannedBuildx>,
+    /// How another tool leaves its layout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<LayoutTable>,
+    /// What is at a registry already.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "existing")]
+    #[schemars(with = "Option<IndexMap<String, String>>")]
+    pub existing: Option<Existing>,
     /// The scan report of each platform, relative to the configuration file.
     pub reports: Vec<PlannedReport>,
     /// The time limit of each step, in seconds.
@@ -134,6 +146,19 @@ pub struct PlannedBuildx {
     #[serde(serialize_with = "provenance_name")]
     #[schemars(with = "String")]
     pub provenance: BuildProvenance,
+    /// The network of RUN instructions.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "network_name")]
+    #[schemars(with = "Option<String>")]
+    pub network: Option<Network>,
+    /// Agents and keys for RUN instructions, as buildx spells them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh: Vec<String>,
+    /// BuildKit's own bill of materials: `on`, or a generator's image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sbom: Option<String>,
+    /// Whether files get the image's time too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rewrite_timestamp: bool,
     /// The caches of each platform.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caches: Vec<PlannedCaches>,
@@ -173,6 +198,19 @@ fn secret_names<S: serde::Serializer>(secrets: &[BuildSecret], serializer: S) ->
 
 fn provenance_name<S: serde::Serializer>(of: &BuildProvenance, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(of.name())
+}
+
+fn network_name<S: serde::Serializer>(of: &Option<Network>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(of.map_or("", Network::name))
+}
+
+fn existing<S: serde::Serializer>(of: &Option<Existing>, serializer: S) -> Result<S::Ok, S::Error> {
+    match of {
+        None => serializer.serialize_none(),
+        Some(Existing::Whole(reference)) => serializer.collect_map([("*", reference.to_string())]),
+        Some(Existing::Platforms(platforms)) => serializer
+            .collect_map(platforms.iter().map(|(of, reference)| (of.to_string(), reference.to_string()))),
+    }
 }
 
 fn builder_name<S: serde::Serializer>(builder: &Builder, serializer: S) -> Result<S::Ok, S::Error> {
@@ -228,6 +266,12 @@ impl Plan {
         Digest::of(serde_json::to_vec(&Document::new(document::PLAN, self)).unwrap_or_default())
     }
 
+    /// The digest of all it says of one image, and of when it is of: what another machine must have built it by.
+    pub fn digest_of(&self, image: &PlannedImage) -> Digest {
+        let all = (image, &self.commit, self.committed_at, self.source_date_epoch);
+        Digest::of(serde_json::to_vec(&all).unwrap_or_default())
+    }
+
     /// The image of this name.
     pub fn image(&self, name: &str) -> Result<&PlannedImage, PlanError> {
         self.images.iter().find(|image| image.name == name).ok_or_else(|| PlanError::NoSuchImage {
@@ -281,6 +325,10 @@ fn planned(input: &PlanInput<'_>, name: &str, image: &Image) -> Result<PlannedIm
         instance: image.builder_instance.clone(),
         secrets: image.secrets.clone(),
         provenance: image.provenance,
+        network: image.network,
+        ssh: image.ssh.clone(),
+        sbom: image.sbom.clone(),
+        rewrite_timestamp: image.rewrite_timestamp,
         caches,
     });
     let moving = image.moving_tags.iter().filter(|tag| tag.follows(input.version));
@@ -308,8 +356,11 @@ fn planned(input: &PlanInput<'_>, name: &str, image: &Image) -> Result<PlannedIm
             .collect::<Result<_, _>>()?,
         build_args: expand_all(&image.build_args)?,
         labels,
+        annotations: expand_all(&image.annotations)?,
         contexts: image.contexts.clone(),
         buildx,
+        layout: image.layout.clone(),
+        existing: image.existing.clone(),
         reports,
         time_limit_seconds: image.timeout.unwrap_or(release.timeout).0.as_secs(),
         gate: image.gate.clone(),

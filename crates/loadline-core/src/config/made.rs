@@ -4,7 +4,7 @@
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::codes;
 use super::model::{Builder, Image};
@@ -13,7 +13,7 @@ use crate::platform::Platform;
 use crate::reference::Reference;
 
 /// A tool whose command line is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// `ko build`: Go programs.
@@ -47,7 +47,7 @@ impl Preset {
 }
 
 /// How another tool is run, and where the OCI layout is that it leaves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct LayoutTable {
     /// A tool whose command line is known.
@@ -95,7 +95,7 @@ impl Existing {
 }
 
 /// What `runs-on` of a workflow's job takes: one label, or all that a machine must have.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Runner {
     /// One label.

@@ -5,8 +5,8 @@ use loadline_core::Finding;
 use loadline_registry::image::ImageConfig;
 use loadline_registry::{Manifest, PlatformObject, RegistryError, Repository};
 
+use super::codes::{LEG_CONTRADICTED, LEG_GONE};
 use super::record::LegRecord;
-use crate::codes::{LEG_CONTRADICTED, LEG_GONE};
 
 /// The largest image configuration that is read, in bytes.
 const CONFIG_LIMIT: u64 = 8 << 20;
@@ -116,7 +116,11 @@ async fn image_of(
         differs(format!("the manifest has {} bytes, not {}", manifest.bytes.len(), record.manifest.size));
     }
     if manifest.media_type() != record.manifest.media_type {
-        differs(format!("the manifest is of type {}, not {}", manifest.media_type(), record.manifest.media_type));
+        differs(format!(
+            "the manifest is of type {}, not {}",
+            manifest.media_type(),
+            record.manifest.media_type
+        ));
     }
     if image.config.digest != record.config {
         differs(format!("its configuration is {}, not {}", image.config.digest, record.config));

@@ -160,23 +160,24 @@ impl LegRecord {
 
     /// How it differs from what the plan says; nothing where it was built by this plan.
     pub fn differences(&self, plan: &Plan, image: &PlannedImage) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut compare = |what: &str, built: &str, planned: &str| {
-            if built != planned {
-                found.push(format!("{what} {built}, not {planned}"));
-            }
-        };
-        compare("commit", &self.commit, &plan.commit);
-        compare("version", &self.version, &plan.version);
         let tree = |dirty: &Option<Digest>| match dirty {
             None => "a clean tree".to_owned(),
             Some(digest) => format!("a tree with changes {}", digest.short()),
         };
-        compare("from", &tree(&self.dirty), &tree(&plan.dirty));
-        compare("configuration", &self.configuration.to_string(), &plan.configuration.to_string());
-        if found.is_empty() {
-            compare("plan", &self.plan.to_string(), &plan.digest_of(image).to_string());
+        let differ = |pairs: Vec<(&str, String, String)>| -> Vec<String> {
+            let differing = pairs.into_iter().filter(|(_, built, planned)| built != planned);
+            differing.map(|(what, built, planned)| format!("{what} {built}, not {planned}")).collect()
+        };
+        let found = differ(vec![
+            ("commit", self.commit.clone(), plan.commit.clone()),
+            ("version", self.version.clone(), plan.version.clone()),
+            ("from", tree(&self.dirty), tree(&plan.dirty)),
+            ("configuration", self.configuration.to_string(), plan.configuration.to_string()),
+        ]);
+        if !found.is_empty() {
+            return found;
         }
-        found
+        // What else goes into a plan: the branch or tag that is built, `--existing`, SOURCE_DATE_EPOCH.
+        differ(vec![("plan", self.plan.to_string(), plan.digest_of(image).to_string())])
     }
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use loadline_core::document::{LEG, SchemaName};
 use loadline_core::{Digest, Finding, Platform};
 
+use super::codes::{LEG_FOREIGN, LEG_MISSING, LEG_REPORT, LEG_TWICE, LEG_UNEXPECTED, LEG_UNREADABLE};
 use super::record::{LegRecord, digest_of};
-use crate::codes::{LEG_FOREIGN, LEG_MISSING, LEG_REPORT, LEG_TWICE, LEG_UNEXPECTED, LEG_UNREADABLE};
 use crate::plan::{Plan, PlannedImage};
 
 /// The largest record that is read, in bytes. What is larger is no record: scan reports lie beside them.
@@ -105,7 +105,8 @@ impl LegSet {
             seen.insert(key, read);
             let differences = record.differences(plan, image);
             if !differences.is_empty() {
-                let message = format!("{name} was built otherwise than planned here: {}", differences.join("; "));
+                let message =
+                    format!("{name} was built otherwise than planned here: {}", differences.join("; "));
                 let finding = Finding::error(&LEG_FOREIGN, message).about(&record.manifest.digest);
                 findings.push(finding.help("build the leg again from this commit with this configuration"));
             }
@@ -140,7 +141,11 @@ fn report(read: &ReadRecord) -> Option<Finding> {
     let name = format!("{} {}", read.record.image, read.record.platform);
     let refuse = |what: String| {
         let finding = Finding::error(&LEG_REPORT, format!("the scan report of {name} {what}"));
-        Some(finding.about(&read.record.manifest.digest).help("carry the report over beside its record, as it was"))
+        Some(
+            finding
+                .about(&read.record.manifest.digest)
+                .help("carry the report over beside its record, as it was"),
+        )
     };
     if Path::new(&bound.file).components().count() != 1 || bound.file == ".." {
         return refuse(format!("is `{}`, which is no file beside the record", bound.file));

@@ -39,7 +39,8 @@ pub(crate) fn run(release: &Release<'_>, progress: &Progress) -> Outcome {
     let mut weighed = Vec::new();
     for leg in &progress.legs {
         let Some(image) = release.plan.images.iter().find(|image| image.name == leg.image) else { continue };
-        match Leg::prepare(release.root, image, leg) {
+        let bound = release.legs.as_ref().and_then(|set| set.report_of(&leg.image, &leg.platform));
+        match Leg::prepare(release.root, image, leg, bound.as_deref()) {
             Ok(prepared) => weighed.push((image, prepared)),
             Err(failure) => outcome.failures.push(failure),
         }
@@ -73,9 +74,18 @@ struct Leg<'a> {
 }
 
 impl<'a> Leg<'a> {
-    fn prepare(root: &Path, image: &'a PlannedImage, leg: &crate::leg::Leg) -> Result<Self, Failure> {
+    fn prepare(
+        root: &Path,
+        image: &'a PlannedImage,
+        leg: &crate::leg::Leg,
+        bound: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let planned = image.reports.iter().find(|report| report.platform == leg.platform);
-        let file = planned.map(|report| Cow::Borrowed(report.file.as_path()));
+        // A report that came with the leg's record was made on the machine that built it.
+        let file = match bound.and_then(Utf8Path::from_path) {
+            Some(bound) => Some(Cow::Owned(bound.to_owned())),
+            None => planned.map(|report| Cow::Borrowed(report.file.as_path())),
+        };
         let report = match &file {
             None => None,
             Some(file) => read(&root.join(file.as_std_path()), REPORT_LIMIT).map_err(|error| {
