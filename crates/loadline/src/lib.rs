@@ -8,6 +8,7 @@ pub mod codes;
 mod exit;
 mod files;
 mod manifests;
+mod place;
 mod rehearsal;
 mod render;
 mod session;

@@ -2,6 +2,8 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod copy;
+pub(crate) mod inspect;
 pub(crate) mod promote;
 pub(crate) mod region;
 pub(crate) mod release;

@@ -11,6 +11,8 @@ use loadline_release::rollback::RollbackDocument;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 
 use crate::exit::Exit;
+use crate::render::copy::CopyDocument;
+use crate::render::inspect::InspectDocument;
 use crate::render::verification::VerificationDocument;
 use crate::verbs::sandbox::gc::{GcDocument, SANDBOX_GC};
 use crate::world::World;
@@ -40,9 +42,11 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
     }
     vec![
         ("config", loadline_core::config::json_schema()),
+        ("copy", body::<CopyDocument>(crate::render::copy::COPY)),
         ("event", body::<Event>(crate::render::progress::EVENT)),
         ("findings", body::<OutcomeDocument>(loadline_core::document::FINDINGS)),
         ("fix", body::<FixDocument>(loadline_core::document::FIX)),
+        ("inspect", body::<InspectDocument>(crate::render::inspect::INSPECT)),
         ("ledger", body::<Line>(loadline_core::document::LEDGER)),
         ("plan", body::<Plan>(loadline_core::document::PLAN)),
         ("regions", body::<Regions>(loadline_core::document::REGIONS)),
