@@ -80,7 +80,7 @@ fn what_is_not_proven_is_not_pinned_and_is_told_at_its_line() {
         ),
     );
     released.project.write("k8s/Dockerfile", &format!("FROM {tag} AS a\nFROM scratch\n"));
-    released.project.write("k8s/values.yaml", "image: not/looked:at\n");
+    released.project.write("k8s/settings.yaml", "image: not/looked:at\n");
     released.project.edit("loadline.toml", "release.yml\"", "other.yml\"");
     let before = released.project.read("k8s/app.yaml");
     let run = released.json(&["-f", "k8s", "--pin"]);
@@ -136,4 +136,112 @@ fn findings_in_files_reach_code_scanning() {
     let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "compose.yaml", "{sarif:#}");
     assert_eq!(place["region"]["startLine"], 4);
+}
+
+/// Runs the program with a text on standard input.
+fn piped(released: &Released, args: &[&str], input: &str) -> Run {
+    let root = released.sandbox.ready().trusted_root.display().to_string();
+    let issuer = released.sandbox.ready().issuer.clone();
+    let all = [&["verify", "--trusted-root", &root, "--issuer", &issuer], args].concat();
+    let output = released.project.command(&all).write_stdin(input).output().unwrap();
+    support::run_of(&output)
+}
+
+#[test]
+fn what_a_program_renders_is_verified_and_pinned_on_its_way() {
+    let released = Released::new();
+    let pod = |image: &str| {
+        format!("# Source: chart/templates/pod.yaml\napiVersion: v1\nkind: Pod\nspec:\n  containers: [{{image: \"{image}\"}}]\n")
+    };
+    let run = piped(&released, &["-f", "-", "--format", "json"], &pod(&released.server.0));
+    assert_eq!((run.code, errors(&run)), (Some(1), vec![said("manifest-image-unpinned", "-", 5)]));
+
+    let run = piped(&released, &["-f", "-", "--pin"], &pod(&released.server.0));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let pinned = released.server.1.split_once('@').unwrap().1;
+    assert_eq!(run.stdout, pod(&format!("{}@{pinned}", released.server.0)), "the manifest, and nothing else");
+
+    // What is not proven never reaches the cluster.
+    released.project.edit("loadline.toml", "release.yml\"", "other.yml\"");
+    let run = piped(&released, &["-f", "-", "--pin"], &pod(&released.server.0));
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    let run = piped(&released, &["-f", "-", "--pin", "--format", "json"], "");
+    assert_eq!(run.code, Some(2), "a document and the manifest cannot both go there");
+    let run = piped(&released, &["-f", "-", "--format", "json"], "");
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["manifest-unknown".to_owned()]));
+}
+
+#[test]
+fn values_actions_mounts_and_marked_lines_are_files_too() {
+    let released = Released::new();
+    let (server, tag) = released.server.0.rsplit_once(':').unwrap();
+    let image = &released.server.0;
+    let project = &released.project;
+    project.write("deploy/values.yaml", &format!("image:\n  repository: {server}\n  tag: \"{tag}\" # kept\n"));
+    project.write(
+        "deploy/ci.yml",
+        &format!("on: push\njobs:\n  a:\n    container: {image}\n    steps:\n    - uses: docker://{image}\n"),
+    );
+    project.write("deploy/Dockerfile", &format!("FROM scratch\nRUN --mount=from={image},target=/x true\n"));
+    project.write("deploy/run.sh", &format!("#!/bin/sh\ndocker run --rm {image} # loadline: image\n"));
+    project.write("deploy/other.sh", "docker run acme/not:marked\n");
+    project.write("deploy/kustomization.yaml", &format!("images:\n- name: x\n  newName: {server}\n  newTag: {tag}\n"));
+    let names = ["Dockerfile", "ci.yml", "kustomization.yaml", "run.sh", "values.yaml"];
+    let run = released.json(&["-f", "deploy"]);
+    let mut files: Vec<_> = errors(&run).into_iter().map(|(_, file, line)| (file, line)).collect();
+    files.sort();
+    let wanted = [("Dockerfile", 2), ("ci.yml", 4), ("ci.yml", 6), ("kustomization.yaml", 4), ("run.sh", 2), ("values.yaml", 3)];
+    assert_eq!(files, wanted.map(|(name, line)| (format!("deploy/{name}"), line)));
+
+    let run = released.json(&["-f", "deploy", "--pin"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let digest = released.server.1.split_once('@').unwrap().1;
+    for name in names {
+        assert!(project.read(&format!("deploy/{name}")).contains(digest), "{name}");
+    }
+    assert_eq!(
+        project.read("deploy/values.yaml"),
+        format!("image:\n  repository: {server}\n  tag: \"{tag}@{digest}\" # kept\n")
+    );
+    assert_eq!(released.json(&["-f", "deploy"]).code, Some(0));
+}
+
+#[test]
+fn images_of_others_are_held_to_what_the_configuration_says_of_them() {
+    let released = Released::new();
+    let (tag, pinned) = released.unsigned("library/redis");
+    let registry = released.sandbox.ready().registry.clone();
+    let text = format!("services:\n  cache: {{image: {tag}}}\n  own: {{image: '{}'}}\n", released.server.1);
+    released.project.write("compose.yaml", &text);
+    let run = released.json(&["-f", "compose.yaml"]);
+    assert!(errors(&run).contains(&said("manifest-image-unproven", "compose.yaml", 2)), "{}", run.stdout);
+
+    let config = released.project.read("loadline.toml");
+    let with = |more: &str| released.project.write("loadline.toml", &format!("{config}\n{more}"));
+    let table = format!("[[third-party]]\nimages = [\"{registry}/library/*\"]\n");
+    with(&format!("{table}only-pinned = \"they publish no evidence\"\n"));
+    let run = released.json(&["-f", "compose.yaml"]);
+    assert_eq!((run.code, errors(&run)), (Some(1), vec![said("manifest-image-unpinned", "compose.yaml", 2)]));
+    let run = released.json(&["-f", "compose.yaml", "--pin"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("they publish no evidence"), "nobody takes it for proven: {}", run.stdout);
+    let digest = pinned.split_once('@').unwrap().1;
+    assert!(released.project.read("compose.yaml").contains(&format!("{tag}@{digest}")));
+    assert_eq!(released.json(&["-f", "compose.yaml"]).code, Some(0));
+    // Asked about by hand, it is asked about in full.
+    assert_eq!(released.json(&[&pinned]).code, Some(1));
+
+    // Others who sign, under their own name: here the one that signed, and one that did not.
+    released.project.edit("loadline.toml", "signer-workflow = \".github/workflows/release.yml\"", "signer-workflow = \".github/workflows/nobody.yml\"");
+    let config = released.project.read("loadline.toml").split("[[third-party]]").next().unwrap().to_owned();
+    released.project.write("one.yaml", &format!("services: {{own: {{image: '{}'}}}}\n", released.server.1));
+    for (workflow, code) in [("release.yml", 0), ("other.yml", 1)] {
+        let issuer = &released.sandbox.ready().issuer;
+        let table = format!(
+            "[[third-party]]\nimages = [\"{registry}/acme/*\"]\nsource = \"github.com/acme/widget\"\n[third-party.verify]\nsigner-workflow = \".github/workflows/{workflow}\"\nissuer = \"{issuer}\"\n"
+        );
+        released.project.write("loadline.toml", &format!("{config}\n{table}"));
+        let run = released.json(&["-f", "one.yaml"]);
+        assert_eq!(run.code, Some(code), "{workflow}: {}\n{}", run.stdout, run.stderr);
+    }
 }
