@@ -41,6 +41,10 @@ pub const LEDGER: &str = "loadline/ledger/v1";
 pub const VERIFICATION: &str = "loadline/verification/v1";
 /// One leg, built on its own machine.
 pub const LEG: &str = "loadline/leg/v1";
+/// The outcome of a build.
+pub const BUILD: &str = "loadline/build/v1";
+/// The outcome of joining legs.
+pub const MERGE: &str = "loadline/merge/v1";
 
 /// The one member that is read before all others, to tell whose document it is.
 #[derive(Debug, Deserialize)]
