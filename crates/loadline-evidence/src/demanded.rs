@@ -1,12 +1,8 @@
 //! What a configuration demands of evidence, as a policy.
 
 use loadline_core::config::Verify;
-use loadline_core::predicate;
-use loadline_policy::rules::commit::SameCommit;
-use loadline_policy::rules::identity::{GITHUB_ISSUER, IdentityRule, SubjectRule};
-use loadline_policy::rules::source_repository::SourceRepository;
-use loadline_policy::rules::workflow::Workflow;
-use loadline_policy::{Policy, TextRule};
+use loadline_policy::document::{IdentityDocument, SCHEMA, TextDocument};
+use loadline_policy::{Policy, PolicyDocument, PolicyError};
 use thiserror::Error;
 
 /// Why a configuration demands nothing that can be verified.
@@ -15,51 +11,56 @@ pub enum DemandedError {
     /// Nobody is named who may sign.
     #[error("the configuration does not say who signs: set `signer-workflow` under `[verify]`")]
     NoSigner,
-    /// A predicate is neither a short name nor a type.
-    #[error("`{name}` is no predicate: use one of {}, or a predicate type", known())]
-    Predicate {
-        /// The name as given.
-        name: String,
-    },
+    /// What it names is not what it should be.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
 }
 
-fn known() -> String {
-    predicate::NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+/// A `[verify]` table as the document that a policy file would be. `source` is the release's source
+/// repository; `issuer` is whose tokens count where the configuration does not say, GitHub Actions' if it is
+/// `None`.
+pub fn document(verify: &Verify, source: &str, issuer: Option<&str>) -> PolicyDocument {
+    let exact = |text: &str| TextDocument::Exact(text.to_owned());
+    let mut document = PolicyDocument { schema: SCHEMA.to_owned(), ..PolicyDocument::default() };
+    if let Some(workflow) = &verify.signer_workflow {
+        document.identity.push(IdentityDocument {
+            signer_workflow: Some(workflow.clone()),
+            signer_repository: verify.signer_repository.clone(),
+            issuer: issuer.or(verify.issuer.as_deref()).map(exact),
+            ..IdentityDocument::default()
+        });
+    }
+    document.source.repository = (!source.is_empty()).then(|| source.to_owned());
+    document.source.workflow.clone_from(&verify.workflow);
+    document.source.allow_other_commit = verify.allow_other_commit;
+    document.evidence.predicates.clone_from(&verify.predicates);
+    document
 }
 
-/// The policy of a `[verify]` table. `source` is the release's source repository; `issuer` is whose tokens
-/// count where the configuration does not say, GitHub Actions' if it is `None`.
+/// The policy of a `[verify]` table, as [`document`] has it.
+///
+/// # Errors
+/// Nobody is named who may sign, or a value is not what it should be.
 pub fn policy(verify: &Verify, source: &str, issuer: Option<&str>) -> Result<Policy, DemandedError> {
-    let workflow = verify.signer_workflow.as_deref().ok_or(DemandedError::NoSigner)?;
-    let signer = verify.signer_repository.as_deref().unwrap_or(source);
-    let issuer = issuer.or(verify.issuer.as_deref()).unwrap_or(GITHUB_ISSUER);
-    let identity =
-        IdentityRule::certificate(SubjectRule::workflow(signer, workflow), TextRule::exact(issuer));
-    let mut policy = Policy::builder().identity(identity).rule(SourceRepository(source.to_owned()));
-    if let Some(top) = &verify.workflow {
-        policy = policy.rule(Workflow(top.clone()));
+    if verify.signer_workflow.is_none() {
+        return Err(DemandedError::NoSigner);
     }
-    if !verify.allow_other_commit {
-        policy = policy.rule(SameCommit);
-    }
-    Ok(policy.build())
+    let mut no_keys = |file: &str| Err(format!("{file}: a configuration names no keys"));
+    Ok(document(verify, source, issuer).policy(&mut no_keys)?)
 }
 
 /// The predicate types of a `[verify]` table.
+///
+/// # Errors
+/// A name that is neither a short name nor a type.
 pub fn predicate_types(verify: &Verify) -> Result<Vec<String>, DemandedError> {
-    verify
-        .predicates
-        .iter()
-        .map(|name| {
-            predicate::predicate_type(name)
-                .map(str::to_owned)
-                .ok_or_else(|| DemandedError::Predicate { name: name.clone() })
-        })
-        .collect()
+    Ok(document(verify, "", None).predicate_types()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use loadline_policy::rules::identity::GITHUB_ISSUER;
+
     use super::*;
 
     #[test]

@@ -2,8 +2,8 @@
 
 use loadline_core::Digest;
 use loadline_github::{GitHub, GitHubError, RepositorySlug};
-
-use crate::existing::carries;
+use serde::Deserialize;
+use serde_json::Value;
 
 /// A repository at GitHub whose attestations take bundles.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct GitHubDestination {
 }
 
 impl GitHubDestination {
-    /// Adds a bundle, unless one with the same statement that `is_good` is there already. Whether it was added.
+    /// Adds a bundle, unless it is there already. Whether it was added.
     ///
     /// # Errors
     /// GitHub refused, or could not be reached.
@@ -23,15 +23,42 @@ impl GitHubDestination {
         &self,
         subject: &Digest,
         predicate_type: &str,
-        statement: &[u8],
         bundle: &[u8],
-        is_good: impl Fn(&[u8]) -> bool,
     ) -> Result<bool, GitHubError> {
-        let same = |listed: &[u8]| carries(listed, statement) && is_good(listed);
+        let same = |listed: &[u8]| same_signature(listed, bundle);
         if self.client.has(&self.repository, subject, predicate_type, same).await? {
             return Ok(false);
         }
         self.client.attest(&self.repository, bundle).await?;
         Ok(true)
+    }
+}
+
+/// Whether two bundles hold the same signature over the same statement, however their JSON is written.
+fn same_signature(one: &[u8], other: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Bundle {
+        dsse_envelope: Value,
+    }
+    let read = |bundle: &[u8]| serde_json::from_slice::<Bundle>(bundle).ok();
+    match (read(one), read(other)) {
+        (Some(one), Some(other)) => one.dsse_envelope == other.dsse_envelope,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_counts_not_the_spelling() {
+        let ours = br#"{"mediaType":"m","dsseEnvelope":{"payload":"a","signatures":[{"sig":"s"}]}}"#;
+        let spelt = br#"{ "dsseEnvelope": {"signatures":[{"sig":"s"}], "payload":"a"} }"#;
+        let other = br#"{"dsseEnvelope":{"payload":"a","signatures":[{"sig":"t"}]}}"#;
+        assert!(same_signature(spelt, ours));
+        assert!(!same_signature(other, ours));
+        assert!(!same_signature(b"nonsense", b"nonsense"));
     }
 }

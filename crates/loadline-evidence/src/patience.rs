@@ -182,7 +182,8 @@ mod tests {
         let down = || Down { transient: true, after: None };
         let minute = Duration::from_secs(60);
         let (asked, waited, good) = run(Patience::new(minute), u32::MAX, down).await;
-        assert!(!good && waited == minute, "{waited:?}");
+        // What trying takes counts too.
+        assert!(!good && waited <= minute && minute - waited < Duration::from_secs(1), "{waited:?}");
         assert!((5..20).contains(&asked), "{asked}");
         assert_eq!(run(Patience::NONE, u32::MAX, down).await, (1, Duration::ZERO, false));
         let (asked, waited, good) = run(Patience::new(minute), 3, down).await;

@@ -108,7 +108,8 @@ pub enum Start {
 }
 
 impl Start {
-    fn digest(&self) -> &Digest {
+    /// The image's digest.
+    pub fn digest(&self) -> &Digest {
         match self {
             Self::Digest(digest) => digest,
             Self::Manifest(manifest) => manifest.digest(),

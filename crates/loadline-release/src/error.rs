@@ -42,6 +42,9 @@ pub enum ReleaseError {
         /// Why.
         source: SignError,
     },
+    /// GitHub refused or could not be reached.
+    #[error(transparent)]
+    GitHub(#[from] loadline_github::GitHubError),
     /// A bill of materials could not be made.
     #[error("the bill of materials of {leg} cannot be made: {reason}")]
     Sbom {
@@ -57,6 +60,14 @@ pub enum ReleaseError {
         what: &'static str,
         /// Why.
         source: serde_json::Error,
+    },
+    /// There is no place for what builds throw away.
+    #[error("there is no place to build in: {}: {source}", folder.display())]
+    Scratch {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
     },
     /// A step took too long.
     #[error("{step} did not end within {limit}")]
@@ -92,10 +103,11 @@ impl From<ReleaseError> for Ended {
             ReleaseError::Registry(source) | ReleaseError::Attach(AttachError::Registry(source)) => {
                 Failure::from(&source)
             }
-            ReleaseError::Ledger(_) | ReleaseError::Store(_) => {
+            ReleaseError::Ledger(_) | ReleaseError::Store(_) | ReleaseError::Scratch { .. } => {
                 Failure::new(&codes::LEDGER_UNUSABLE, message)
                     .help("mend what the message names, then run again")
             }
+            ReleaseError::GitHub(source) => source.failure().help(again),
             ReleaseError::Sign { .. } => Failure::new(&codes::SIGNING_FAILED, message).help(again),
             ReleaseError::Sbom { .. } | ReleaseError::Attach(_) | ReleaseError::Json { .. } => {
                 Failure::new(&codes::SBOM_FAILED, message).help(again)

@@ -143,6 +143,17 @@ pub enum Event {
         /// The line.
         line: String,
     },
+    /// A service cannot be used at the moment, and is waited for.
+    Waiting {
+        /// What for, in words: a statement to be signed, a bundle to be added.
+        part: String,
+        /// What went wrong, and where.
+        reason: String,
+        /// How long until the next try, in milliseconds.
+        wait_ms: u64,
+        /// How much patience is left after it, in milliseconds.
+        left_ms: u64,
+    },
     /// A leg is at the registry, by digest.
     LegBuilt {
         /// The image.

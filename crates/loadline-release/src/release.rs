@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use loadline_core::config::{Config, TimeLimit};
 use loadline_core::{Clock, Digest, Failure, Finding, Outcome, Platform, Verdict};
+use loadline_evidence::Patience;
 use loadline_evidence::provenance::Workflow;
 use loadline_policy::Policy;
 use loadline_process::Environment;
@@ -16,8 +17,10 @@ use crate::codes::{LEDGER_TORN, VERSION_CONTENT_DIFFERS, VERSION_NOT_READY};
 use crate::document::{Effects, ReleaseDocument, ReleasedImage, ReleasedPlatform, StepDocument};
 use crate::error::{Ended, ReleaseError};
 use crate::event::{Event, Listener, Step};
+use crate::github::GitHubPlace;
 use crate::ledger::{Ledger, Record};
 use crate::leg::Leg;
+use crate::legs::LegSet;
 use crate::plan::{Plan, PlannedImage};
 use crate::statement::Settled;
 use crate::steps;
@@ -48,6 +51,8 @@ pub struct Release<'a> {
     pub plan: &'a Plan,
     /// Whether what is not committed may be released.
     pub allow_dirty: bool,
+    /// The legs that other machines built, instead of building any here.
+    pub legs: Option<LegSet>,
     /// What was found before it began.
     pub notes: Vec<Finding>,
     /// The ledger, open.
@@ -64,6 +69,10 @@ pub struct Release<'a> {
     pub extent: Extent,
     /// Who signs.
     pub signer: Arc<Signer>,
+    /// How long services that are down are waited for.
+    pub patience: Patience,
+    /// GitHub's attestations, where evidence may go there too.
+    pub github: Option<&'a GitHubPlace>,
     /// Who verifies.
     pub verifier: Arc<Verifier>,
     /// What a consumer demands.

@@ -2,8 +2,9 @@
 
 use loadline_core::statement::Statement;
 use loadline_core::{Digest, Finding};
-use loadline_evidence::Evidence;
+use loadline_evidence::{Destination, Evidence, budget};
 use loadline_registry::Descriptor;
+use loadline_sigstore::RekorVersion;
 use serde::Serialize;
 
 use crate::codes::SIGNING_INTERRUPTED;
@@ -58,6 +59,18 @@ impl Release<'_> {
         }
     }
 
+    /// Holds statements against the places that they go to, before any is signed.
+    pub(crate) fn fit<'s>(&self, statements: impl Iterator<Item = &'s Settled>) -> Vec<Finding> {
+        let mut places = vec![Destination::BUNDLE];
+        if self.github.is_some() {
+            places.push(Destination::GITHUB);
+        }
+        if self.signer.services().rekor().is_some_and(|(_, version)| version == RekorVersion::V1) {
+            places.push(Destination::REKOR_V1);
+        }
+        statements.flat_map(|statement| budget::check(&statement.name, &statement.bytes, &places)).collect()
+    }
+
     /// Signs a statement, unless its bundle is there; a note where an earlier run was ended while it signed.
     pub(crate) async fn sign(&self, statement: &Settled) -> Result<(Vec<u8>, Option<Finding>), ReleaseError> {
         let key = format!("sign {}", statement.digest);
@@ -77,8 +90,11 @@ impl Release<'_> {
         });
         self.ledger.intent(&key)?;
         let bundle = self
-            .signer
-            .sign_statement(&statement.bytes)
+            .patience
+            .wait_out(
+                || self.signer.sign_statement(&statement.bytes),
+                |waiting| self.waiting(&statement.name, waiting),
+            )
             .await
             .map_err(|source| ReleaseError::Sign { statement: statement.name.clone(), source })?;
         self.store.save(Kind::Bundle, &statement.digest, &bundle)?;
@@ -115,6 +131,7 @@ impl Release<'_> {
                 unchanged = false;
             }
         }
+        unchanged &= self.add_to_github(statement, bundle).await?;
         Ok(unchanged)
     }
 }

@@ -3,8 +3,10 @@
 //! Nothing is decided here: each verb reads its arguments, calls the rooms below, renders what they say
 //! and turns the verdict into an exit code.
 
+mod at_hand;
 mod cli;
 pub mod codes;
+mod demands;
 mod exit;
 mod files;
 mod manifests;
@@ -13,6 +15,7 @@ mod rehearsal;
 mod render;
 mod session;
 mod setup;
+mod signing;
 mod third_parties;
 mod trust;
 mod verbs;
@@ -33,6 +36,10 @@ pub fn command() -> clap::Command {
 
 /// Runs one command line, program name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, world: &World) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if verbs::image_verifier::is_called(&arguments) {
+        return verbs::image_verifier::run(&arguments, world);
+    }
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return refuse(&error, world),

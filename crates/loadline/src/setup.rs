@@ -5,18 +5,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use loadline_core::config::Config;
-use loadline_core::{Failure, Secret};
-use loadline_evidence::provenance::Workflow;
+use loadline_core::Failure;
+use loadline_evidence::provenance::{GitHubRun as RunOfGitHub, Workflow};
+use loadline_evidence::{Patience, Waiting};
 use loadline_registry::Http;
 use loadline_release::plan::Plan;
 use loadline_sandbox::{GitHubRun, Options, Ready, RequestLog, Sandbox, SandboxError};
-use loadline_sigstore::{
-    GitHubActions, Instance, Signer, SigningServices, TokenSource, TrustRoot, TrustRoots,
-};
+use loadline_sigstore::{Signer, SigningServices, TokenSource, TrustRoot, TrustRoots};
 use url::Url;
 
-use crate::codes::{HTTP_UNAVAILABLE, SANDBOX_FAILED, SIGNER_UNKNOWN, TRUST_ROOT_UNREADABLE};
+use crate::codes::{HTTP_UNAVAILABLE, SANDBOX_FAILED};
 use crate::session::top;
+use crate::signing;
+use crate::trust;
 use crate::verbs::release::Parts;
 use crate::world::World;
 
@@ -117,7 +118,7 @@ pub(crate) fn in_sandbox(
             "https://github.com/{repository}/actions/runs/{}/attempts/{}",
             run.run_id, run.run_attempt
         )),
-        github: Some(loadline_evidence::provenance::GitHubRun {
+        github: Some(RunOfGitHub {
             event_name: run.event_name.clone(),
             repository_id: run.repository_id.clone(),
             repository_owner_id: run.repository_owner_id.clone(),
@@ -168,72 +169,25 @@ pub(crate) fn client(http: &Http) -> Result<reqwest::Client, Failure> {
 }
 
 /// The identity that the environment offers, and the trust root that is named or known.
-pub(crate) fn in_the_world(
+pub(crate) async fn in_the_world(
     world: &World,
     http: &Http,
-    trusted_root: Option<&Path>,
-    signing_config: Option<&Path>,
+    (trusted_root, signing_config): (Option<&Path>, Option<&Path>),
+    patience: &Patience,
+    tell: impl FnMut(&Waiting),
 ) -> Result<Parts, Failure> {
-    let unreadable = |error: String| {
-        Failure::new(&TRUST_ROOT_UNREADABLE, error).help("mend the file that the message names")
-    };
-    let token = token_source(world)?;
-    let roots = match trusted_root {
-        Some(file) => TrustRoot::read(&world.folder.join(file)).map(TrustRoots::only),
-        None => TrustRoots::embedded(),
-    };
-    let roots = roots.map_err(|error| unreadable(error.to_string()))?;
-    let services = match signing_config {
-        Some(file) => SigningServices::read(&world.folder.join(file), None),
-        None => SigningServices::embedded(Instance::PublicGood),
-    };
-    let services = services.map_err(|error| unreadable(error.to_string()))?;
-    let signer = Signer::keyless(services, token, client(http)?)
-        .map_err(|error| unreadable(error.to_string()))?
+    let roots = trust::roots(world, trusted_root, false)?;
+    let client = client(http)?;
+    let services = signing::services(world, &client, signing_config).await?;
+    let token = signing::ambient(world)?;
+    let signer = Signer::keyless(services, token, client)
+        .map_err(|error| error.failure())?
         .with_clock(world.clock);
-    let workflow = github_workflow(world);
-    let builder_id = workflow.as_ref().map_or_else(
-        || "https://loadline.dev/builders/unattended".to_owned(),
-        |(_, identity)| identity.clone(),
-    );
-    Ok(Parts::new(signer, roots, workflow.map(|(workflow, _)| workflow), builder_id))
-}
-
-fn token_source(world: &World) -> Result<TokenSource, Failure> {
-    let environment = &world.environment;
-    if let Some(token) = environment.get("SIGSTORE_ID_TOKEN") {
-        return Ok(TokenSource::Given(Secret::new(token)));
-    }
-    match (environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"), environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")) {
-        (Some(url), Some(token)) => Ok(TokenSource::GitHubActions(GitHubActions {
-            request_url: url.to_owned(),
-            request_token: Secret::new(token),
-        })),
-        _ => Err(Failure::new(&SIGNER_UNKNOWN, "there is no identity token to sign with").help(
-            "under GitHub Actions give the job `id-token: write`; elsewhere set SIGSTORE_ID_TOKEN, or use --sandbox",
-        )),
-    }
-}
-
-/// The workflow that GitHub Actions' variables describe, and the identity of its job.
-fn github_workflow(world: &World) -> Option<(Workflow, String)> {
-    let get = |name: &str| world.environment.get(name).map(str::to_owned);
-    let (server, repository) = (get("GITHUB_SERVER_URL")?, get("GITHUB_REPOSITORY")?);
-    // GITHUB_WORKFLOW_REF: OWNER/NAME/.github/workflows/x.yml@refs/heads/main
-    let workflow_ref = get("GITHUB_WORKFLOW_REF")?;
-    let (path, git_ref) = workflow_ref.split_once('@')?;
-    let path = path.strip_prefix(&repository)?.trim_start_matches('/').to_owned();
-    let run = (get("GITHUB_RUN_ID")?, get("GITHUB_RUN_ATTEMPT")?);
-    let workflow = Workflow {
-        repository: format!("{server}/{repository}"),
-        git_ref: git_ref.to_owned(),
-        path,
-        commit: get("GITHUB_WORKFLOW_SHA").or_else(|| get("GITHUB_SHA"))?,
-        invocation: Some(format!("{server}/{repository}/actions/runs/{}/attempts/{}", run.0, run.1)),
-        github: None,
+    let (workflow, builder_id) = match signing::pipeline(world, &signer, patience, tell).await? {
+        Some(pipeline) => (Some(pipeline.workflow), pipeline.builder_id),
+        None => (None, "https://loadline.dev/builders/unattended".to_owned()),
     };
-    let identity = format!("{server}/{workflow_ref}");
-    Some((workflow, identity))
+    Ok(Parts::new(signer, roots, workflow, builder_id))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Signing every statement and hanging it where consumers look.
 
 use futures_util::stream::{self, StreamExt};
-use loadline_core::Outcome;
 use loadline_core::predicate::slsa_provenance::PREDICATE_TYPE;
 use loadline_core::statement::Subject;
+use loadline_core::{Outcome, Verdict};
 use loadline_evidence::provenance::{self, ImageBuild, LegBuild};
 
 use crate::effect::Listings;
@@ -12,7 +12,7 @@ use crate::event::Step;
 use crate::plan::PlannedImage;
 use crate::release::{Index, Progress, Release};
 use crate::statement::Settled;
-use crate::steps::build::source_date_epoch;
+use crate::workshop::source_date_epoch;
 
 /// How many statements are signed at once: enough to hide the round trips, few enough for public services.
 const PARALLEL: usize = 4;
@@ -29,6 +29,10 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         all.extend(sboms.map(|(_, statement)| (image, statement.clone())));
     }
     release.parts(Step::Attest, all.len());
+    outcome.findings.extend(release.fit(all.iter().map(|(_, statement)| statement)));
+    if outcome.verdict() != Verdict::Pass {
+        return Ok(outcome);
+    }
     let listings = &Listings::default();
     let mut attested = stream::iter(&all)
         .map(|(image, statement)| async move {

@@ -38,6 +38,7 @@ pub(crate) async fn run(release: &Release<'_>) -> Result<Outcome, ReleaseError> 
     for image in found {
         outcome.merge(image);
     }
+    outcome.merge(release.look_at_github().await?);
     Ok(outcome)
 }
 

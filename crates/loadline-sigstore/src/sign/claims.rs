@@ -74,7 +74,7 @@ impl Signer {
     /// No usable token.
     pub async fn claims(&self) -> Result<Option<Claims>, SignError> {
         let Holder::Keyless(source) = &self.holder else { return Ok(None) };
-        let token = source.fetch(&self.http, self.clock, self.step_limit).await?;
+        let token = source.any(&self.http, self.clock, self.step_limit).await?;
         Ok(Claims::read(token.expose_secret()))
     }
 
@@ -132,7 +132,12 @@ mod tests {
         let subject = "https://github.com/a/ci/.github/workflows/w.yml@refs/heads/main";
         assert!(name.signed(&proof(subject, "https://i")));
         assert!(!name.signed(&proof(subject, "https://other")));
-        assert!(!name.signed(&proof("https://github.com/a/b/.github/workflows/w.yml@refs/heads/main", "https://i")));
+        assert!(
+            !name.signed(&proof(
+                "https://github.com/a/b/.github/workflows/w.yml@refs/heads/main",
+                "https://i"
+            ))
+        );
         assert!(!Name::Key("ab".into()).signed(&proof(subject, "https://i")));
         assert_eq!(Claims::read("nonsense"), None);
         assert_eq!(Claims::read("a.!!.c"), None);

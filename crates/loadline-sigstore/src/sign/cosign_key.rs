@@ -60,7 +60,8 @@ pub(crate) fn decrypt(pem: &str, password: &str) -> Result<Vec<u8>, String> {
         Some(body.split_whitespace().collect::<String>())
     });
     let body = body.ok_or_else(|| wrong("no ENCRYPTED SIGSTORE PRIVATE KEY in it"))?;
-    let bytes = |text: &str, what: &str| STANDARD.decode(text).map_err(|_| wrong(&format!("{what} is not base64")));
+    let bytes =
+        |text: &str, what: &str| STANDARD.decode(text).map_err(|_| wrong(&format!("{what} is not base64")));
     let json = bytes(&body, "its body")?;
     let encrypted: Encrypted =
         serde_json::from_slice(&json).map_err(|error| wrong(&format!("its JSON: {error}")))?;

@@ -71,6 +71,27 @@ impl SigningServices {
         let refuse = |reason: String| SignError::Config { reason };
         let text = std::str::from_utf8(json).map_err(|_| refuse("it is not UTF-8".to_owned()))?;
         let config = SigningConfig::from_json(text).map_err(|error| refuse(error.to_string()))?;
+        Self::of(&config, rekor)
+    }
+
+    /// The services of an instance as its TUF repository names them today. Set time limits on the client: a
+    /// mirror that answers slowly would hold it for ever.
+    ///
+    /// # Errors
+    /// What could not be fetched or verified; an instance that publishes none.
+    pub async fn fetch(
+        instance: Instance,
+        client: reqwest::Client,
+        now: jiff::Timestamp,
+    ) -> Result<Self, SignError> {
+        let config = instance.library().tuf_config().with_http_client(client).without_cache();
+        let config = SigningConfig::from_tuf_at(config, now)
+            .await
+            .map_err(|error| SignError::Config { reason: format!("through TUF: {error}") })?;
+        Self::of(&config, None)
+    }
+
+    fn of(config: &SigningConfig, rekor: Option<RekorVersion>) -> Result<Self, SignError> {
         let major = rekor.map(|version| match version {
             RekorVersion::V1 => 1,
             RekorVersion::V2 => 2,

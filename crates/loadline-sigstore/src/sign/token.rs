@@ -51,6 +51,22 @@ impl TokenSource {
         limit: Duration,
     ) -> Result<IdentityToken, SignError> {
         let origin = self.origin();
+        let token = self.any(client, clock, limit).await?;
+        let at = token.expiration();
+        if at <= clock.now() {
+            return Err(SignError::TokenExpired { origin, at });
+        }
+        Ok(token)
+    }
+
+    /// Fetches a token, which may have expired: what it says of who has it is true all the same.
+    pub(crate) async fn any(
+        &self,
+        client: &reqwest::Client,
+        clock: Clock,
+        limit: Duration,
+    ) -> Result<IdentityToken, SignError> {
+        let origin = self.origin();
         let text = match self {
             Self::Given(token) => token.expose().trim().to_owned(),
             Self::File(path) => read(path)
@@ -68,15 +84,8 @@ impl TokenSource {
                 ask(client, &address, Some(&actions.request_token), limit).await?
             }
         };
-        let token = IdentityToken::from_jwt(&text).map_err(|_| SignError::Token {
-            origin: origin.clone(),
-            reason: "what came is no JSON web token".to_owned(),
-        })?;
-        let at = token.expiration();
-        if at <= clock.now() {
-            return Err(SignError::TokenExpired { origin, at });
-        }
-        Ok(token)
+        IdentityToken::from_jwt(&text)
+            .map_err(|_| SignError::Token { origin, reason: "what came is no JSON web token".to_owned() })
     }
 
     fn origin(&self) -> String {

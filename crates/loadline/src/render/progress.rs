@@ -132,6 +132,10 @@ impl Listener for Progress<'_> {
                     self.line(&format!("     {image} {platform} | {line}"));
                 }
             }
+            Event::Waiting { part, reason, wait_ms, left_ms } => {
+                let (wait, left) = (wait_ms.div_ceil(1000), left_ms / 1000);
+                self.line(&format!("     {part}: {reason}; trying again in {wait} s, for {left} s more"));
+            }
             Event::LegBuilt { .. } | Event::IndexMerged { .. } | Event::TagWritten { .. } => {}
             Event::ReleaseEnded { .. } => self.clear(),
         }

@@ -9,12 +9,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::config::{Config, ReleaseVersion, VersionSource};
 use loadline_core::document::{self, Document};
 use loadline_core::{Failure, Outcome};
-use loadline_evidence::demanded;
+use loadline_evidence::{Waiting, demanded};
 use loadline_evidence::provenance::Workflow;
 use loadline_registry::{Client, Http, HttpOptions, Options};
 use loadline_release::codes::LEDGER_UNUSABLE;
 use loadline_release::git::Checkout;
 use loadline_release::ledger::{Ledger, Tripwire};
+use loadline_release::legs::LegSet;
+use loadline_release::matrix;
 use loadline_release::plan::{Plan, PlanInput};
 use loadline_release::release::{Extent, Release, Report};
 use loadline_release::store::Store;
@@ -27,8 +29,11 @@ use crate::rehearsal::Rehearsal;
 use crate::render::outcome::{fail, show};
 use crate::render::progress::Progress;
 use crate::render::release::human;
-use crate::session::{Configured, configure, usage, wait};
+use crate::session::{Configured, configure, refuse, usage, wait};
 use crate::setup::{self, SandboxSession};
+use crate::signing::{self, GitHubArgs, PatienceArgs};
+use crate::verbs::existing;
+use crate::verbs::plan_format::PlanFormat;
 use crate::world::World;
 
 /// Build, prove, verify and gate the whole set, then give it its tags
@@ -53,6 +58,13 @@ pub(crate) struct Args {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     pub(super) plan: bool,
+    /// Build nothing: join the legs that other machines built, whose records (`build --record`) are in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) legs: Option<PathBuf>,
+    /// Take what is at a registry already, for images of the builder `existing`: IMAGE=REFERENCE@DIGEST, or
+    /// IMAGE:PLATFORM=REFERENCE@DIGEST.
+    #[arg(long, value_name = "IMAGE=REFERENCE")]
+    pub(super) existing: Vec<String>,
     /// Do everything but the tags: `loadline promote` writes them.
     #[arg(long)]
     pub(super) hold: bool,
@@ -71,9 +83,13 @@ pub(crate) struct Args {
     /// Where to sign: a signing config file of a private Sigstore.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["sandbox", "rehearse"], requires = "trusted_root")]
     pub(super) signing_config: Option<PathBuf>,
-    /// How to show what came of it.
+    #[command(flatten)]
+    pub(super) patience: PatienceArgs,
+    #[command(flatten)]
+    pub(super) github: GitHubArgs,
+    /// How to show what came of it; a plan also as `github-matrix`, for `strategy.matrix` of a workflow.
     #[arg(long, value_name = "FORMAT", default_value_t)]
-    pub(super) format: Format,
+    pub(super) format: PlanFormat,
     /// Write milestones as JSON Lines to a file, or `-` for standard error.
     #[arg(long, value_name = "FILE")]
     pub(super) events: Option<PathBuf>,
@@ -101,22 +117,29 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args, world: &World) -> Exit {
-    let configured = match configure(world, args.config.as_deref(), args.format) {
+    if args.format == PlanFormat::GitHubMatrix && !args.plan {
+        let message = "only a plan is shown as `github-matrix`: add --plan";
+        return usage(world, &ARGUMENT_INVALID, message, args.format.report());
+    }
+    let mut configured = match configure(world, args.config.as_deref(), args.format.report()) {
         Ok(configured) => configured,
         Err(exit) => return exit,
     };
+    if let Err(message) = existing::take(&mut configured.loaded.config, &args.existing) {
+        return usage(world, &ARGUMENT_INVALID, message, args.format.report());
+    }
     let checkout = match Checkout::read(configured.root.as_std_path(), &world.environment) {
         Ok(checkout) => checkout,
         Err(error) => {
             let failure =
                 Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is released: {error}"))
                     .help("run inside a git checkout with at least one commit");
-            return fail(world, failure, args.format);
+            return fail(world, failure, args.format.report());
         }
     };
     let version = match version(&args, &configured, &checkout) {
         Ok(version) => version,
-        Err(message) => return usage(world, &VERSION_INVALID, message, args.format),
+        Err(message) => return usage(world, &VERSION_INVALID, message, args.format.report()),
     };
     match wait(world, release(&args, world, &configured, &checkout, &version)) {
         Ok(Ok(exit)) | Ok(Err(exit)) => exit,
@@ -132,7 +155,7 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
 }
 
 /// The version: given, or that of the tag given, or of the tag at HEAD; in the sandbox, of the commit.
-fn version(args: &Args, configured: &Configured, checkout: &Checkout) -> Result<ReleaseVersion, String> {
+pub(super) fn version(args: &Args, configured: &Configured, checkout: &Checkout) -> Result<ReleaseVersion, String> {
     let release = &configured.loaded.config.release;
     let text = |error: loadline_core::config::VersionError| error.to_string();
     if let Some(version) = &args.version {
@@ -180,7 +203,7 @@ async fn release(
     checkout: &Checkout,
     version: &ReleaseVersion,
 ) -> Result<Exit, Exit> {
-    let format = args.format;
+    let format = args.format.report();
     let refused_by = |failure: Failure| fail(world, failure, format);
     let root = configured.root.as_std_path();
     let sandbox = match (args.plan, args.sandbox, args.rehearse) {
@@ -200,7 +223,10 @@ async fn release(
     let http = Http::new(HttpOptions { environment: environment.clone(), ..HttpOptions::default() });
     let plan = plan(args, world, (configured, config), checkout, version, sandbox.as_ref())?;
     if args.plan {
-        return Ok(show_plan(world, &plan, format));
+        return match args.format {
+            PlanFormat::GitHubMatrix => show_matrix(world, config, &plan),
+            PlanFormat::Report(format) => Ok(show_plan(world, &plan, format)),
+        };
     }
 
     let issuer = sandbox.as_ref().map(|sandbox| sandbox.ready().issuer.clone());
@@ -209,14 +235,34 @@ async fn release(
         demanded::policy(&config.verify, &config.release.source, issuer.as_deref()).map_err(refused)?;
     let predicate_types = demanded::predicate_types(&config.verify).map_err(refused)?;
 
+    let patience = args.patience.get(world, Some(&config.attest));
     let parts = match &sandbox {
         Some(sandbox) => setup::in_sandbox(sandbox, config, &plan, &http),
         None => {
-            setup::in_the_world(world, &http, args.trusted_root.as_deref(), args.signing_config.as_deref())
+            let named = (args.trusted_root.as_deref(), args.signing_config.as_deref());
+            let tell = |waiting: &Waiting| {
+                world.tell(&format!("{}; trying again in {} s", waiting.reason, waiting.wait.as_secs() + 1));
+            };
+            setup::in_the_world(world, &http, named, &patience, tell).await
         }
     };
     let parts = parts.map_err(|failure| fail(world, failure, format))?;
+    let github = match args.stands_in() {
+        true => Ok(None),
+        false => setup::client(&http).and_then(|client| {
+            let mode = args.github.github.unwrap_or(config.attest.github);
+            signing::github(world, &client, mode, Some(&config.release.source))
+        }),
+    };
+    let github = github.map_err(|failure| fail(world, failure, format))?;
 
+    let legs = match &args.legs {
+        None => None,
+        Some(folder) => Some(LegSet::read(&world.folder.join(folder)).map_err(|findings| {
+            refuse(world, findings, format);
+            Exit::Usage
+        })?),
+    };
     let path = ledger_path(args, world, configured, sandbox.as_ref(), &plan);
     let tripwire = args.kill_after_record.map_or(Tripwire::Off, Tripwire::AfterRecords);
     let ledger = Ledger::open(&path, world.clock, tripwire).map_err(|error| {
@@ -240,6 +286,7 @@ async fn release(
         root: configured.root.as_std_path(),
         plan: &plan,
         allow_dirty: args.stands_in() || args.allow_dirty,
+        legs,
         notes: rehearsal.as_ref().map(|rehearsal| rehearsal.notes.clone()).unwrap_or_default(),
         ledger,
         store: Store::new(&beside),
@@ -248,6 +295,8 @@ async fn release(
         everyone,
         extent: args.extent(),
         signer: Arc::new(parts.signer),
+        patience,
+        github: github.as_ref(),
         verifier: Arc::new(parts.verifier),
         policy: &policy,
         predicate_types: &predicate_types,
@@ -266,7 +315,7 @@ async fn release(
     Ok(show_report(world, &report, format, &configured.root, &path))
 }
 
-fn plan(
+pub(super) fn plan(
     args: &Args,
     world: &World,
     (configured, config): (&Configured, &Config),
@@ -279,7 +328,7 @@ fn plan(
         Some(Ok(epoch)) if epoch >= 0 => epoch,
         Some(_) => {
             let message = "SOURCE_DATE_EPOCH is not a number of seconds since 1970";
-            return Err(usage(world, &ARGUMENT_INVALID, message, args.format));
+            return Err(usage(world, &ARGUMENT_INVALID, message, args.format.report()));
         }
     };
     let input = PlanInput {
@@ -291,7 +340,7 @@ fn plan(
         source_date_epoch: epoch,
         stand_in: sandbox.map(|sandbox| sandbox.ready().registry.as_str()),
     };
-    Plan::make(&input).map_err(|error| usage(world, &ARGUMENT_INVALID, error, args.format))
+    Plan::make(&input).map_err(|error| usage(world, &ARGUMENT_INVALID, error, args.format.report()))
 }
 
 /// The ref that is built: the tag that names the version, else the branch.
@@ -329,7 +378,7 @@ pub(super) fn own_folder(configured: &Configured, sandbox: Option<&SandboxSessio
     folder
 }
 
-fn open_events(world: &World, args: &Args) -> Result<Option<Box<dyn Write + Send>>, Exit> {
+pub(super) fn open_events(world: &World, args: &Args) -> Result<Option<Box<dyn Write + Send>>, Exit> {
     let Some(path) = args.events.as_deref() else { return Ok(None) };
     if path == Path::new("-") {
         return Ok(Some(Box::new(std::io::stderr())));
@@ -339,9 +388,20 @@ fn open_events(world: &World, args: &Args) -> Result<Option<Box<dyn Write + Send
         Ok(file) => Ok(Some(Box::new(file))),
         Err(error) => {
             let message = format!("events cannot be written to {}: {error}", path.display());
-            Err(usage(world, &ARGUMENT_INVALID, message, args.format))
+            Err(usage(world, &ARGUMENT_INVALID, message, args.format.report()))
         }
     }
+}
+
+/// The matrix, on one line: a step's output is one.
+fn show_matrix(world: &World, config: &Config, plan: &Plan) -> Result<Exit, Exit> {
+    let matrix = matrix::github(plan, &config.runners)
+        .map_err(|error| usage(world, &ARGUMENT_INVALID, error, Format::Human))?;
+    match serde_json::to_string(&matrix) {
+        Ok(line) => world.print(&line),
+        Err(error) => world.tell(&format!("error: the matrix cannot be written: {error}")),
+    }
+    Ok(Exit::Pass)
 }
 
 fn show_plan(world: &World, plan: &Plan, format: Format) -> Exit {

@@ -6,6 +6,7 @@ use loadline_release::current::StatusDocument;
 use loadline_release::document::ReleaseDocument;
 use loadline_release::event::Event;
 use loadline_release::ledger::Line;
+use loadline_release::legs::LegRecord;
 use loadline_release::plan::Plan;
 use loadline_release::rollback::RollbackDocument;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
@@ -14,7 +15,12 @@ use crate::exit::Exit;
 use crate::render::copy::CopyDocument;
 use crate::render::inspect::InspectDocument;
 use crate::render::verification::VerificationDocument;
+use crate::verbs::attest::AttestationDocument;
+use crate::verbs::image_verifier::configuration::{self, VerifierDocument};
+use crate::verbs::build::BuildDocument;
+use crate::verbs::merge::MergeDocument;
 use crate::verbs::sandbox::gc::{GcDocument, SANDBOX_GC};
+use crate::verbs::trust::show::{TRUST, TrustDocument};
 use crate::world::World;
 
 /// Print the JSON Schema of the configuration or of a document
@@ -41,20 +47,27 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         schema
     }
     vec![
+        ("build", body::<BuildDocument>(loadline_core::document::BUILD)),
+        ("attestation", body::<AttestationDocument>(crate::verbs::attest::ATTESTATION)),
         ("config", loadline_core::config::json_schema()),
         ("copy", body::<CopyDocument>(crate::render::copy::COPY)),
         ("event", body::<Event>(crate::render::progress::EVENT)),
         ("findings", body::<OutcomeDocument>(loadline_core::document::FINDINGS)),
         ("fix", body::<FixDocument>(loadline_core::document::FIX)),
         ("inspect", body::<InspectDocument>(crate::render::inspect::INSPECT)),
+        ("image-verifier", body::<VerifierDocument>(configuration::SCHEMA)),
         ("ledger", body::<Line>(loadline_core::document::LEDGER)),
+        ("leg", body::<LegRecord>(loadline_core::document::LEG)),
+        ("merge", body::<MergeDocument>(loadline_core::document::MERGE)),
         ("plan", body::<Plan>(loadline_core::document::PLAN)),
+        ("policy", body::<loadline_policy::PolicyDocument>(loadline_policy::document::SCHEMA)),
         ("regions", body::<Regions>(loadline_core::document::REGIONS)),
         ("release", body::<ReleaseDocument>(loadline_core::document::RELEASE)),
         ("rollback", body::<RollbackDocument>(loadline_core::document::ROLLBACK)),
         ("rules", body::<Rules>(loadline_core::document::RULES)),
         ("sandbox-gc", body::<GcDocument>(SANDBOX_GC)),
         ("status", body::<StatusDocument>(loadline_core::document::STATUS)),
+        ("trust", body::<TrustDocument>(TRUST)),
         ("verification", body::<VerificationDocument>(loadline_core::document::VERIFICATION)),
     ]
 }
