@@ -56,6 +56,9 @@ fn killed_after_each_record_it_ends_in_the_same_place() {
     let ledger = std::fs::read_to_string(whole.sandbox().join("releases/1.0.0/ledger.jsonl")).unwrap();
     let records = ledger.lines().count();
     assert!(records > 50, "{records} records");
+    for record in ["\"key server\"", "\"ready\"", "\"promoting\"", "\"completed\""] {
+        assert!(ledger.contains(record), "no record of {record}");
+    }
     std::thread::scope(|scope| {
         for worker in 1..=WORKERS {
             let reference = &reference;

@@ -28,7 +28,9 @@ fn a_release_is_tagged_verified_and_done_once() {
         document["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
     assert_eq!(
         steps,
-        ["preflight", "check", "build", "merge", "sbom", "attest", "verify", "gate", "summary", "promote"]
+        [
+            "preflight", "check", "build", "merge", "sbom", "attest", "verify", "gate", "summary", "pull", "promote"
+        ]
     );
 
     let second = project.release(&["--version", "1.2.3"]);
@@ -241,6 +243,7 @@ fn a_port_that_is_taken_is_said_and_nothing_is_lost() {
     let _other = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     let run = project.release(&["--version", "1.0.0"]);
     assert_eq!(run.code, Some(3));
+    assert_eq!(run.codes(), ["sandbox-port-taken"]);
     assert!(run.stdout.contains("port"), "{}", run.stdout);
     drop(_other);
     let run = project.release(&["--version", "1.0.0"]);
@@ -261,4 +264,66 @@ fn a_half_written_ledger_line_is_set_aside() {
     let document = run.json();
     assert!(document["findings"].to_string().contains("ledger-torn"));
     assert_eq!(document["effects"]["manifests_pushed"], 0);
+}
+
+/// The levels that the signed verdicts of a release claim.
+fn claimed_levels(project: &Project) -> Vec<Value> {
+    let folder = project.sandbox().join("releases/1.0.0/statements");
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .map(|text| serde_json::from_str::<Value>(&text).unwrap())
+        .filter(|statement| statement["predicateType"] == "https://slsa.dev/verification_summary/v1")
+        .map(|statement| statement["predicate"]["verifiedLevels"].clone())
+        .collect()
+}
+
+#[test]
+fn a_level_is_claimed_only_for_what_was_verified() {
+    let project = Project::new();
+    assert_eq!(project.release(&["--version", "1.0.0"]).code, Some(0));
+    assert_eq!(claimed_levels(&project), vec![serde_json::json!(["SLSA_BUILD_LEVEL_1"]); 2]);
+    let project = Project::new();
+    project.edit("loadline.toml", "[verify]", "[verify]\npredicates = [\"cyclonedx\"]");
+    let run = project.release(&["--version", "1.0.0"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(claimed_levels(&project), vec![serde_json::json!(["SLSA_BUILD_LEVEL_UNEVALUATED"]); 2]);
+}
+
+#[test]
+fn consumers_may_demand_the_verdict_itself() {
+    let project = Project::new();
+    project.edit(
+        "loadline.toml",
+        "[verify]",
+        "[verify]\npredicates = [\"slsa-provenance\", \"https://slsa.dev/verification_summary/v1\"]",
+    );
+    let run = project.release(&["--version", "1.0.0"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_gate_is_as_strict_as_the_configuration_says() {
+    let project = Project::new();
+    project.write_report("server", "linux/arm64", &[vulnerability("CVE-2026-1", "UNKNOWN", "1:1.3")]);
+    assert_eq!(project.release(&["--version", "1.0.0"]).code, Some(0), "a warning, unless more is asked for");
+    project.edit("loadline.toml", "fail-on = \"high\"", "fail-on = \"high\"\nunknown-severity = \"block\"");
+    let run = project.release(&["--version", "1.0.1"]);
+    assert_eq!((run.code, run.codes()), (Some(1), vec!["severity-unknown".to_owned()]), "{}", run.stderr);
+
+    // An ignore without a reason or an end covers what it names, unless it must have them.
+    let project = Project::new();
+    project.write_report("server", "linux/arm64", &[vulnerability("CVE-2026-1", "HIGH", "1:1.3")]);
+    project.write(".trivyignore.yaml", "vulnerabilities:\n  - id: CVE-2026-1\n");
+    let gate = "fail-on = \"high\"\nignore-file = \".trivyignore.yaml\"";
+    project.edit("loadline.toml", "fail-on = \"high\"", gate);
+    let run = project.release(&["--version", "1.0.0"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    for (at, key) in ["require-statement", "require-expiry"].into_iter().enumerate() {
+        project.edit("loadline.toml", gate, &format!("{gate}\n{key} = true"));
+        let run = project.release(&["--version", &format!("1.1.{at}")]);
+        assert_eq!(run.code, Some(1), "{key}: {}\n{}", run.stdout, run.stderr);
+        assert!(run.codes().contains(&"vulnerability".to_owned()), "{key}: {:?}", run.codes());
+        project.edit("loadline.toml", &format!("\n{key} = true"), "");
+    }
 }

@@ -7,7 +7,7 @@ mod support;
 
 use loadline_core::Secret;
 use loadline_registry::{self as registry, Client, Http, HttpOptions, Repository};
-use loadline_sandbox::registry::Faults;
+use loadline_sandbox::registry::{Challenge, Faults};
 use loadline_sandbox::{GitHubRun, Options, Sandbox};
 use support::{Project, Run, images};
 use tempfile::TempDir;
@@ -289,4 +289,126 @@ fn without_an_identity_the_way_out_is_named() {
     assert_eq!(run.code, Some(3), "{}", run.stdout);
     assert_eq!(run.codes(), ["signer-unknown"]);
     assert!(run.json()["failures"][0]["help"].as_str().unwrap().contains("--sandbox"));
+}
+
+/// The password of the registry, as docker keeps it: base64 of ci:hunter2.
+fn with_password(world: &World) -> String {
+    let registry = world.sandbox().ready().registry.clone();
+    let config = format!(r#"{{"auths":{{"{registry}":{{"auth":"Y2k6aHVudGVyMg=="}}}}}}"#);
+    world.project.write(".loadline/docker/config.json", &config);
+    world.project.path().join(".loadline/docker").display().to_string()
+}
+
+#[test]
+fn what_is_to_be_public_is_pulled_without_credentials_before_it_is_tagged() {
+    for challenge in [Challenge::Bearer, Challenge::Basic] {
+        let private = |options: &mut Options| {
+            options.auth = Some(("ci".to_owned(), Secret::new("hunter2")));
+            options.challenge = challenge;
+        };
+        let mut world = World::new(private);
+        world.project.edit("loadline.toml", "platforms = [", "public = true\nplatforms = [");
+        world.project.commit("Be public");
+        let docker = with_password(&world);
+        let run = world.release(WORKFLOW, &[("DOCKER_CONFIG", &docker)]);
+        assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+        assert_eq!(run.codes(), ["image-not-public"], "once for the repository, not for each image");
+        let document = run.json();
+        assert_eq!(document["steps"].as_array().unwrap().last().unwrap()["name"], "pull");
+        let finding = document["findings"].as_array().unwrap().last().unwrap().clone();
+        assert!(finding["help"].as_str().unwrap().contains("`acme/widget` public"), "{finding}");
+
+        world.again(|options| {
+            private(options);
+            options.anonymous_pull = true;
+        });
+        let run = world.release(WORKFLOW, &[("DOCKER_CONFIG", &docker)]);
+        assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+        assert_eq!(run.json()["effects"]["manifests_pushed"], 0, "nothing is made a second time");
+    }
+}
+
+#[test]
+fn an_image_may_be_public_where_the_set_is_not() {
+    let private = |options: &mut Options| options.auth = Some(("ci".to_owned(), Secret::new("hunter2")));
+    let world = World::new(private);
+    world.project.edit("loadline.toml", "[image.worker]\n", "[image.worker]\npublic = true\n");
+    world.project.commit("Let everyone have the worker");
+    let docker = with_password(&world);
+    let run = world.release(WORKFLOW, &[("DOCKER_CONFIG", &docker)]);
+    assert_eq!((run.code, run.codes()), (Some(1), vec!["image-not-public".to_owned()]), "{}", run.stderr);
+    world.project.edit("loadline.toml", "public = true", "public = [\"ghcr.io\"]");
+    let run = world.project.run(&["release", "--plan", "--version", "1.0.0", "--format", "json"]);
+    assert_eq!((run.code, run.codes()), (Some(2), vec!["config-unknown-value".to_owned()]));
+}
+
+/// A project whose images go to two repositories of one registry, which stand for two registries.
+fn mirrored(fault: &str) -> World {
+    let faults = Faults::parse([fault], 1).unwrap();
+    let world = World::new(|options| options.faults = faults);
+    let registry = world.sandbox().ready().registry.clone();
+    world.project.edit(
+        "loadline.toml",
+        &format!("repository = \"{registry}/acme/widget\""),
+        &format!("repository = [\"{registry}/acme/widget\", \"{registry}/mirror/widget\"]"),
+    );
+    world.project.commit("Go to two places");
+    world
+}
+
+/// Nothing is tagged in either repository, and the release stopped at this step.
+fn nothing_is_tagged(world: &World, run: &Run, step: &str) {
+    assert_eq!(released(world), [""; 0], "{}", run.stdout);
+    let client = Client::new(Http::new(HttpOptions::default()), registry::Options::default());
+    let name = format!("{}/mirror/widget", world.sandbox().ready().registry).parse().unwrap();
+    let tags = world.runtime.block_on(Repository::at(&client, name).tags()).unwrap_or_default();
+    assert_eq!(tags, [""; 0]);
+    assert_eq!(run.json()["steps"].as_array().unwrap().last().unwrap()["name"], step, "{}", run.stdout);
+}
+
+#[test]
+fn evidence_that_one_of_several_registries_loses_holds_up_all() {
+    // It says that it has attached, and lists nothing: neither by its API nor by a tag.
+    let world = mirrored("GET mirror/widget/referrers:404");
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.codes().iter().all(|code| code == "evidence-missing"), "{:?}", run.codes());
+    nothing_is_tagged(&world, &run, "verify");
+}
+
+#[test]
+fn what_its_users_would_not_get_is_not_tagged() {
+    // Verified once, two images of three digests each; then the mirror forgets.
+    let world = mirrored("GET mirror/widget/referrers:503;after=6");
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(3), "{}\n{}", run.stdout, run.stderr);
+    nothing_is_tagged(&world, &run, "pull");
+}
+
+#[test]
+fn a_repository_of_its_own_for_each_image_in_several_registries() {
+    let world = World::new(|_| {});
+    let registry = world.sandbox().ready().registry.clone();
+    world.project.edit(
+        "loadline.toml",
+        "[image.worker]\n",
+        &format!("[image.worker]\nrepository = [\"{registry}/acme/worker\", \"{registry}/mirror/worker\"]\ntags = [\"{{version}}\", \"v{{version}}\"]\nmoving-tags = [\"latest\"]\n"),
+    );
+    world.project.commit("Keep the worker apart");
+    let run = world.release(WORKFLOW, &[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.json()["effects"]["tags_moved"], 3 + 2 * 3);
+    let client = Client::new(Http::new(HttpOptions::default()), registry::Options::default());
+    let digest = &images(&run.json())["worker"].0;
+    for place in ["acme/worker", "mirror/worker"] {
+        let repository = Repository::at(&client, format!("{registry}/{place}").parse().unwrap());
+        world.runtime.block_on(async {
+            for tag in ["1.0.0", "v1.0.0", "latest"] {
+                let found = repository.resolve(tag).await.unwrap().unwrap();
+                assert_eq!(&found.digest.to_string(), digest, "{place}:{tag}");
+            }
+            let referrers = repository.referrers(&digest.parse().unwrap()).await.unwrap();
+            assert_eq!(referrers.descriptors.len(), 3, "provenance, bill of materials, verdict at {place}");
+        });
+    }
 }
