@@ -273,6 +273,23 @@ impl Repository {
         }
     }
 
+    /// Sends a manifest by its digest without asking whether it is there: one request, which changes nothing
+    /// where it is. What it names must be there before.
+    pub async fn put_manifest(
+        &self,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Result<(), RegistryError> {
+        let bytes = bytes.into();
+        match &self.0 {
+            Kind::Remote(remote) => {
+                let target = loadline_core::Digest::of(&bytes).to_string();
+                remote.put_digest(&target, media_type, bytes).await.map(|_| ())
+            }
+            Kind::Layout(_) => self.push_manifest(media_type, bytes).await.map(|_| ()),
+        }
+    }
+
     /// Gives a manifest a tag, whatever the tag led to before.
     pub async fn tag(
         &self,

@@ -13,7 +13,7 @@ use loadline_release::git::Checkout;
 use loadline_release::join::{Joined, join};
 use loadline_release::leg::Leg;
 use loadline_release::legs::{Depth, LegRecord, LegSet, examine};
-use loadline_release::plan::{Plan, PlannedImage};
+use loadline_release::plan::PlannedImage;
 use loadline_report::Format;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -170,7 +170,7 @@ async fn merge(
         environment: &world.environment,
         client: &client,
     };
-    let job = Job { plan: &plan, set: &set, client: &client, keys, config };
+    let job = Job { set: &set, client: &client, keys, config };
     let mut outcome = Outcome::from(set.check(&plan, &images));
     let mut merged = Vec::new();
     if outcome.verdict() == Verdict::Pass {
@@ -188,7 +188,6 @@ async fn merge(
 }
 
 struct Job<'a> {
-    plan: &'a Plan,
     set: &'a LegSet,
     client: &'a Client,
     keys: KeySource<'a>,
@@ -245,7 +244,7 @@ impl Job<'_> {
             Err(error) => return Ok(Err(Finding::error(&ARGUMENT_INVALID, error.to_string()))),
         };
         for repository in self.repositories(image) {
-            repository.push_manifest(&descriptor.media_type, bytes.clone()).await?;
+            repository.put_manifest(&descriptor.media_type, bytes.clone()).await?;
         }
         let references = image.repositories.iter().map(|name| name.at(&descriptor.digest).to_string());
         Ok(Ok(MergedImage {
