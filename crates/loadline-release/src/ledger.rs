@@ -242,11 +242,7 @@ impl Ledger {
             .truncate(false)
             .open(path)
             .map_err(|source| io("open", source))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(LedgerError::Held { path: path.to_owned() }),
-            Err(errno) => return Err(io("lock", errno.into())),
-        }
+        lock(&file, path)?;
         let mut bytes = Vec::new();
         (&file).take(LIMIT + 1).read_to_end(&mut bytes).map_err(|source| io("read", source))?;
         if bytes.len() as u64 > LIMIT {
@@ -390,6 +386,22 @@ impl Ledger {
         // A poisoned lock means a panic between write and apply; the file is still the truth.
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Holds a ledger against every other process. One that is held is asked for a few times more: a child that is just
+/// being started has all open files of its parent, until it has become another program.
+fn lock(file: &File, path: &Path) -> Result<(), LedgerError> {
+    for _ in 0..10 {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            Err(errno) => {
+                let source = errno.into();
+                return Err(LedgerError::Io { action: "lock", path: path.to_owned(), source });
+            }
+        }
+    }
+    Err(LedgerError::Held { path: path.to_owned() })
 }
 
 fn read(path: &Path, bytes: &[u8]) -> Result<State, LedgerError> {

@@ -122,10 +122,10 @@ fn moving_tags_follow_their_channel_and_series() {
     assert!(promoting < written.unwrap());
     let writes = records[promoting]["writes"].as_array().unwrap();
     let latest = writes.iter().find(|w| w["reference"].as_str().unwrap().ends_with(":latest")).unwrap();
-    assert_eq!((latest["digest"].as_str(), latest["previous"].as_str()), (
-        Some(second.as_str()),
-        Some(first.as_str())
-    ));
+    assert_eq!(
+        (latest["digest"].as_str(), latest["previous"].as_str()),
+        (Some(second.as_str()), Some(first.as_str()))
+    );
 }
 
 #[test]
@@ -155,9 +155,8 @@ fn a_held_set_gets_its_tags_by_promote() {
     assert_eq!((&document["verdict"], &document["held"]), (&Value::from("pass"), &Value::from(true)));
     assert_eq!(document["effects"]["tags_moved"], 0);
     assert!(tags(&project).is_empty(), "{:?}", tags(&project));
-    let promote = |version: &str| {
-        project.run(&["promote", "--sandbox", "--version", version, "--format", "json"])
-    };
+    let promote =
+        |version: &str| project.run(&["promote", "--sandbox", "--version", version, "--format", "json"]);
     let run = promote("1.0.0");
     assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
     let promoted = run.json();
@@ -220,25 +219,16 @@ fn a_rollback_moves_the_whole_set_back_and_is_recorded() {
     }
     let now = tags(&project);
     assert_eq!(now["latest"], digest(&old, "server"));
-    assert_eq!((&now["latest-worker"], &now["1-worker"]), (
-        &digest(&old, "worker"),
-        &digest(&old, "worker")
-    ));
+    assert_eq!((&now["latest-worker"], &now["1-worker"]), (&digest(&old, "worker"), &digest(&old, "worker")));
     assert_eq!(now["1.1.0"], digest(&new, "server"), "version tags stay");
     let kinds = |records: &[Value]| -> Vec<String> {
         records.iter().map(|record| record["record"].as_str().unwrap().to_owned()).collect()
     };
     let ledger = records(&project, "rollbacks/1.0.0");
-    assert_eq!(kinds(&ledger), [
-        "rolling-back",
-        "intent",
-        "done",
-        "intent",
-        "done",
-        "intent",
-        "done",
-        "rolled-back"
-    ]);
+    assert_eq!(
+        kinds(&ledger),
+        ["rolling-back", "intent", "done", "intent", "done", "intent", "done", "rolled-back"]
+    );
     assert_eq!(ledger[0]["writes"][0]["previous"].as_str().unwrap(), digest(&new, "server"));
 
     // Again, it changes nothing; and the newer version's release, run again, does not undo it.
@@ -263,11 +253,7 @@ fn a_rollback_moves_the_whole_set_back_and_is_recorded() {
 #[test]
 fn a_rollback_killed_after_each_record_ends_in_the_same_place() {
     let project = Project::new();
-    project.edit(
-        "loadline.toml",
-        "[image.worker]\n",
-        "[image.worker]\nmoving-tags = [\"latest-worker\"]\n",
-    );
+    project.edit("loadline.toml", "[image.worker]\n", "[image.worker]\nmoving-tags = [\"latest-worker\"]\n");
     project.commit("Move worker's tag");
     let old = release(&project, "1.0.0");
     let new = release(&project, "1.1.0");
@@ -311,7 +297,10 @@ fn a_set_that_is_not_whole_is_not_gone_back_to() {
     let config = project.read("loadline.toml");
     project.write(
         "new.toml",
-        &config.replace("[verify]", "[image.extra]\nbuilder = \"assemble\"\ndockerfile = \"Dockerfile.worker\"\n[verify]"),
+        &config.replace(
+            "[verify]",
+            "[image.extra]\nbuilder = \"assemble\"\ndockerfile = \"Dockerfile.worker\"\n[verify]",
+        ),
     );
     stays(&rollback(&project, "1.0.0", &["--config", "new.toml"]), "version-incomplete");
 

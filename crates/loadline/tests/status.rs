@@ -58,7 +58,11 @@ fn an_image_is_current_until_the_next_commit() {
 #[test]
 fn listed_inputs_count_instead_of_the_commit() {
     let inputs = |project: &Project| {
-        project.edit("loadline.toml", "[image.server]\n", "[image.server]\ninputs = [\"rootfs\", \"bin/**\"]\n");
+        project.edit(
+            "loadline.toml",
+            "[image.server]\n",
+            "[image.server]\ninputs = [\"rootfs\", \"bin/**\"]\n",
+        );
     };
     let project = released(inputs);
     project.write("README", "more");
@@ -66,10 +70,10 @@ fn listed_inputs_count_instead_of_the_commit() {
     let run = status(&project, &["server"]);
     assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
     let document = status(&project, &[]).json();
-    assert_eq!((&of(&document, "server")["state"], &of(&document, "worker")["state"]), (
-        &"current".into(),
-        &"stale".into()
-    ));
+    assert_eq!(
+        (&of(&document, "server")["state"], &of(&document, "worker")["state"]),
+        (&"current".into(), &"stale".into())
+    );
     for (file, text) in [("rootfs/etc/motd", "new"), ("Dockerfile.server", "FROM scratch\n")] {
         let before = project.path().join(file).exists().then(|| project.read(file));
         project.write(file, text);

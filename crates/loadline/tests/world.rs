@@ -295,8 +295,8 @@ fn without_an_identity_the_way_out_is_named() {
 fn with_password(world: &World) -> String {
     let registry = world.sandbox().ready().registry.clone();
     let config = format!(r#"{{"auths":{{"{registry}":{{"auth":"Y2k6aHVudGVyMg=="}}}}}}"#);
-    world.project.write(".loadline/docker/config.json", &config);
-    world.project.path().join(".loadline/docker").display().to_string()
+    world.project.write("target/docker/config.json", &config);
+    world.project.path().join("target/docker").display().to_string()
 }
 
 #[test]

@@ -196,7 +196,7 @@ mod tests {
         );
         let config: Config = toml::from_str(&text).unwrap();
         let platforms = ["linux/amd64", "linux/arm64"].map(|platform| platform.parse().unwrap());
-        let names = super::named(folder.path(), &config.images["a"], &platforms);
+        let names = named(folder.path(), &config.images["a"], &platforms);
         names.map(|names| names.into_iter().collect()).map_err(|error| error.to_string())
     }
 
