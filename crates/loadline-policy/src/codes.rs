@@ -147,13 +147,6 @@ pub static EVIDENCE_ON_INDEX_ONLY: Code = Code::new(
     "The index has evidence of this kind, and it names the index alone. An SBOM or scan of an index looked at one platform, usually. Attest each platform, or let the policy count all evidence of an index.",
 );
 
-/// The policy cannot be used.
-pub static POLICY_INVALID: Code = Code::new(
-    "policy-invalid",
-    "the policy cannot be used",
-    "A policy says who must have signed, and there is none by default: name a signer with --certificate-identity, --signer-workflow, --repo or --key, in a policy file, or as `signer-workflow` in the configuration. The message says what is missing or wrong, and where.",
-);
-
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &IDENTITY_MISMATCH,
@@ -180,5 +173,4 @@ pub static CODES: &[&Code] = &[
     &SET_ONLY,
     &EVIDENCE_MISSING,
     &EVIDENCE_ON_INDEX_ONLY,
-    &POLICY_INVALID,
 ];

@@ -76,6 +76,15 @@ pub static TRUST_ROOT_UNREADABLE: Code = Code::new(
      names the file and what is wrong with it.",
 );
 
+/// A trust root could not be fetched anew.
+pub static TRUST_ROOT_STALE: Code = Code::new(
+    "trust-root-stale",
+    "a trust root could not be fetched anew",
+    "`loadline trust update` fetches roots through TUF, and one could not be had: the repository did not answer, \
+     or its metadata did not verify. What was there before stays in use: an earlier copy, else the one that is \
+     built in. `loadline trust show` says which one that is and how old.",
+);
+
 /// The HTTP client could not be made.
 pub static HTTP_UNAVAILABLE: Code = Code::new(
     "http-unavailable",
@@ -99,6 +108,32 @@ pub static OUTPUT_UNWRITABLE: Code = Code::new(
      is there still.",
 );
 
+/// containerd's image verifier is asked about an image that its file says nothing of.
+pub static IMAGE_UNLISTED: Code = Code::new(
+    "image-unlisted",
+    "an image is to be pulled that the image verifier's file says nothing of",
+    "With `others = \"refuse\"` only images that a table `[[image]]` names are pulled. Add the repository to a \
+     table with a policy, or to one with `allow` and the reason.",
+);
+
+/// The image verifier had no verdict in time.
+pub static DEADLINE_PASSED: Code = Code::new(
+    "deadline-passed",
+    "there was no verdict in time",
+    "containerd ends an image verifier after ten seconds and tells nobody why, so this one gives up before \
+     that and says so; the pull is refused. The registry or a log answers slowly: try again, or raise both \
+     `deadline` and containerd's `per_verifier_timeout`.",
+);
+
+/// The image verifier was called wrongly, or its file is wrong.
+pub static IMAGE_VERIFIER_MISCALLED: Code = Code::new(
+    "image-verifier-miscalled",
+    "the image verifier was called wrongly, or its file is wrong",
+    "containerd calls it with `-name`, `-digest` and `-stdin-media-type`, and a descriptor on standard input; \
+     what it demands stands in `loadline-image-verifier.toml`. The message says what is wrong. Nothing is \
+     pulled until it is mended.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &CHECKOUT_UNKNOWN,
@@ -110,7 +145,11 @@ pub static CODES: &[&Code] = &[
     &REHEARSAL_FAILED,
     &SECRET_STOOD_IN,
     &TRUST_ROOT_UNREADABLE,
+    &TRUST_ROOT_STALE,
     &HTTP_UNAVAILABLE,
     &INPUT_UNREADABLE,
     &OUTPUT_UNWRITABLE,
+    &IMAGE_UNLISTED,
+    &DEADLINE_PASSED,
+    &IMAGE_VERIFIER_MISCALLED,
 ];

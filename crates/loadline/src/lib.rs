@@ -9,6 +9,7 @@ pub mod codes;
 mod demands;
 mod exit;
 mod files;
+mod kept;
 mod manifests;
 mod place;
 mod rehearsal;

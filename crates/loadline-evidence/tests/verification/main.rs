@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod at_hand;
+mod att;
 mod flood;
 mod policies;
 mod sources;

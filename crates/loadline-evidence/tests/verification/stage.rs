@@ -185,6 +185,11 @@ impl Stage {
         self.repository.attach(OCI_MANIFEST, serde_json::to_vec(&manifest).unwrap()).await.unwrap();
     }
 
+    /// The address of this stage's log, whose data goes with the stage.
+    pub(crate) fn moved_log(self) -> String {
+        self.sandbox.ready().rekor.clone()
+    }
+
     pub(crate) fn verifier(&self) -> Verifier {
         Verifier::new(TrustRoots::only(TrustRoot::read(&self.sandbox.ready().trusted_root).unwrap()))
     }
@@ -209,6 +214,11 @@ impl Stage {
         self.verify_within(policy, predicates, platforms, Limits::default()).await
     }
 
+    /// Verifies by other roots.
+    pub(crate) async fn verify_with(&self, verifier: &Verifier, predicates: &[&str]) -> Seen {
+        self.verify_all(verifier, &self.policy(|_| {}), predicates, &[], Limits::default()).await
+    }
+
     /// Verifies with a client of its own, which knows nothing of what was pushed.
     pub(crate) async fn verify_within(
         &self,
@@ -217,13 +227,23 @@ impl Stage {
         platforms: &[&str],
         limits: Limits,
     ) -> Seen {
+        self.verify_all(&self.verifier(), policy, predicates, platforms, limits).await
+    }
+
+    async fn verify_all(
+        &self,
+        verifier: &Verifier,
+        policy: &Policy,
+        predicates: &[&str],
+        platforms: &[&str],
+        limits: Limits,
+    ) -> Seen {
         let client = Client::new(Http::new(HttpOptions::default()), options());
         let repository = Repository::at(&client, self.repository.name().unwrap().clone());
-        let verifier = self.verifier();
         let predicate_types: Vec<String> = predicates.iter().map(|&name| name.to_owned()).collect();
         let platforms: Vec<Platform> = platforms.iter().map(|name| name.parse().unwrap()).collect();
         let consumer = Consumer {
-            verifier: &verifier,
+            verifier,
             policy,
             predicate_types: &predicate_types,
             platforms: &platforms,
@@ -237,7 +257,7 @@ impl Stage {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the sandbox signs by the machine's clock")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 

@@ -30,6 +30,11 @@ impl PublicKey {
         Ok(Self(key))
     }
 
+    /// The key as PEM.
+    pub fn to_pem(&self) -> String {
+        self.0.to_pem()
+    }
+
     /// The SHA-256 digest of its DER SubjectPublicKeyInfo, in hexadecimal.
     pub fn spki_sha256(&self) -> String {
         Digest::of(self.0.as_bytes()).hex().to_owned()

@@ -11,14 +11,19 @@ pub(crate) const SUBJECT: &str = "https://github.com/acme/widget/.github/workflo
 
 pub(crate) struct Instance {
     pub(crate) sandbox: Sandbox,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Instance {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::start(Options::new(folder.path())).await.unwrap();
-        Self { sandbox, _folder: folder }
+        Self { sandbox, _folder: Some(folder) }
+    }
+
+    /// One whose data is kept elsewhere.
+    pub(crate) fn of(sandbox: Sandbox) -> Self {
+        Self { sandbox, _folder: None }
     }
 
     pub(crate) fn run() -> GitHubRun {

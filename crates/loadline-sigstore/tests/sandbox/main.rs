@@ -4,6 +4,7 @@
 
 mod instance;
 mod keys;
+mod online;
 mod promises;
 mod rekor_v1;
 mod sign;

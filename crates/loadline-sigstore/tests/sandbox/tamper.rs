@@ -194,6 +194,15 @@ async fn proofs_of_inclusion() {
     assert_eq!(bench.code(|bundle| entry(bundle)["logIndex"] = json!("1")), "log-proof-invalid");
     assert_eq!(bench.code(|bundle| entry(bundle)["logIndex"] = json!("1000")), "log-proof-invalid");
     assert_eq!(bench.code(|bundle| flip(&mut entry(bundle)["canonicalizedBody"])), "log-proof-invalid");
+    // What the proof says of its own tree, which nothing but the checkpoint beside it vouches for.
+    assert_eq!(
+        bench.code(|bundle| flip(&mut entry(bundle)["inclusionProof"]["rootHash"])),
+        "log-proof-invalid"
+    );
+    assert_eq!(
+        bench.code(|bundle| entry(bundle)["inclusionProof"]["treeSize"] = json!("1000000")),
+        "log-proof-invalid"
+    );
     // The checkpoint: its root changed, its signature changed, taken away, somebody else's.
     let envelope = |bundle: &mut Value, change: &dyn Fn(&str) -> String| {
         let text = &mut entry(bundle)["inclusionProof"]["checkpoint"]["envelope"];

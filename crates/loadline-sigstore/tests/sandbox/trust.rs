@@ -101,3 +101,68 @@ async fn the_log_that_signed_is_the_one_that_is_told() {
     lying["verificationMaterial"]["tlogEntries"][0]["logId"]["keyId"] = json!(STANDARD.encode([7; 32]));
     assert_eq!(code(&instance.root_json(), &serde_json::to_vec(&lying).unwrap()), "log-proof-invalid");
 }
+
+#[tokio::test]
+async fn of_several_roots_the_leafs_issuer_chooses() {
+    let (one, two) = (Instance::start().await, Instance::start().await);
+    let root = |json: &Value| TrustRoot::from_json("r", &serde_json::to_vec(json).unwrap()).unwrap();
+    let embedded = || TrustRoot::embedded(loadline_sigstore::Instance::PublicGood).unwrap();
+    for (instance, other) in [(&one, &two), (&two, &one)] {
+        let bundle = instance.signer().sign_statement(&statement()).await.unwrap();
+        let both = [root(&other.root_json()), embedded(), root(&instance.root_json())];
+        let code = |roots: TrustRoots| match Verifier::new(roots).verify(&bundle, Expected::Digest(&digest()))
+        {
+            Ok(_) => "ok",
+            Err(error) => error.code().name,
+        };
+        assert_eq!(code(TrustRoots::given(both)), "ok");
+        // Without its own among them none is believed, whatever the others are called.
+        assert_ne!(code(TrustRoots::given([root(&other.root_json()), embedded()])), "ok");
+        let others = [embedded(), TrustRoot::embedded(loadline_sigstore::Instance::GitHub).unwrap()];
+        assert_eq!(code(TrustRoots::given(others)), "instance-unknown");
+        assert_eq!(code(TrustRoots::given([])), "instance-unknown");
+    }
+}
+
+#[tokio::test]
+async fn a_root_is_fetched_through_tuf_and_kept() {
+    use loadline_sigstore::trust::{Cache, Mirror};
+    let instance = Instance::start().await;
+    let ready = instance.sandbox.ready();
+    let root = std::fs::read(ready.trusted_root.with_file_name("tuf_root.json")).unwrap();
+    let mirror = Mirror { name: "the sandbox".into(), address: ready.tuf.clone(), root };
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::Directory(folder.path().to_owned());
+    let now = jiff::Timestamp::now();
+    let fetched = mirror.fetch(reqwest::Client::new(), &cache, now).await.unwrap();
+    let bundle = instance.signer().sign_statement(&statement()).await.unwrap();
+    let verify = |root: TrustRoot| {
+        Verifier::new(TrustRoots::only(root)).verify(&bundle, Expected::Digest(&digest())).map(|_| ())
+    };
+    assert!(fetched.expires().is_some_and(|expires| expires > now));
+    verify(fetched).unwrap();
+    // Without the repository, what was kept is verified anew; a changed byte in it is refused.
+    let gone = Mirror { address: mirror.address.clone(), ..mirror.clone() };
+    let offline = Cache::Offline(folder.path().to_owned());
+    verify(gone.fetch(reqwest::Client::new(), &offline, now).await.unwrap()).unwrap();
+    let mut changed = 0;
+    let mut folders = vec![folder.path().to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains("trusted_root") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                std::fs::write(&path, text.replacen("loadline", "loadlinf", 1)).unwrap();
+                changed += 1;
+            }
+        }
+    }
+    assert!(changed > 0, "the cache holds the root");
+    assert!(gone.fetch(reqwest::Client::new(), &offline, now).await.is_err());
+    // A repository that another root vouches for.
+    let other = Instance::start().await;
+    let wrong = Mirror { address: other.sandbox.ready().tuf.clone(), ..mirror };
+    assert!(wrong.fetch(reqwest::Client::new(), &Cache::None, now).await.is_err());
+}

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use loadline_core::finding::FindingDocument;
 use loadline_core::predicate::short_name;
-use loadline_core::verdict::OutcomeDocument;
+use loadline_core::verdict::{FailureDocument, OutcomeDocument};
 use loadline_core::{Outcome, Verdict};
 use loadline_evidence::Verification;
 use loadline_policy::{Proven, Row};
@@ -11,6 +12,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::verbs::verify::Verified;
+
+/// How many reasons a demand is given in the tree; documents have them all.
+const REASONS: usize = 8;
 
 /// The body of `loadline/verification/v1`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -50,6 +54,10 @@ struct DemandDocument {
     predicate: Option<String>,
     /// The bundles that satisfy it.
     proven: Vec<ProvenDocument>,
+    /// What is wrong with the other evidence; notes unless the verdict is `fail`.
+    findings: Vec<FindingDocument>,
+    /// What could not be asked.
+    failures: Vec<FailureDocument>,
 }
 
 /// One bundle that satisfies a demand.
@@ -102,6 +110,8 @@ fn demand(row: &Row) -> DemandDocument {
         platform: target.platform.as_ref().map(ToString::to_string),
         predicate: row.demand.predicate_type.as_deref().map(|kind| short_name(kind).to_owned()),
         proven: row.proven.iter().map(proven).collect(),
+        findings: row.findings.iter().map(Into::into).collect(),
+        failures: row.failures.iter().map(Into::into).collect(),
     }
 }
 
@@ -151,6 +161,61 @@ pub(crate) fn tree(verified: &Verified, verification: &Verification) -> String {
             }
         }
         let _ = writeln!(out);
+        reasons(&mut out, row);
+    }
+    out
+}
+
+/// Why a demand came out as it did, one reason a line.
+fn reasons(out: &mut String, row: &Row) {
+    let mut lines: Vec<String> = Vec::new();
+    if row.verdict == Verdict::Pass {
+        let notes = row.proven.iter().flat_map(|proven| &proven.notes);
+        lines.extend(notes.map(|note| format!("{}: {}", note.code.name, note.message)));
+    } else {
+        lines.extend(row.findings.iter().map(|found| format!("{}: {}", found.code.name, found.message)));
+        lines
+            .extend(row.failures.iter().map(|failure| format!("{}: {}", failure.code.name, failure.message)));
+    }
+    let count = lines.len();
+    lines.dedup();
+    for line in lines.iter().take(REASONS) {
+        let _ = writeln!(out, "         {line}");
+    }
+    if count > REASONS {
+        let _ = writeln!(out, "         and {} more", count - REASONS);
+    }
+}
+
+/// What was proven, as a table.
+pub(crate) fn markdown(verified: &[Verified]) -> String {
+    let mut out = String::from(
+        "| verdict | image | platform | predicate | signed by | source |\n|---|---|---|---|---|---|\n",
+    );
+    let cell = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
+    for one in verified {
+        let Ok(verification) = &one.verification else {
+            let _ = writeln!(out, "| unknown | {} | | | | |", cell(&one.reference.to_string()));
+            continue;
+        };
+        for row in &verification.tree.rows {
+            let verdict = match row.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Fail => "**fail**",
+                Verdict::Unknown => "unknown",
+            };
+            let platform = row.demand.target.platform.as_ref().map(ToString::to_string).unwrap_or_default();
+            let what = row.demand.predicate_type.as_deref().map_or("signature", short_name);
+            let proven = row.proven.first();
+            let _ = writeln!(
+                out,
+                "| {verdict} | {} | {platform} | {} | {} | {} |",
+                cell(&one.reference.to_string()),
+                cell(what),
+                cell(&proven.map(Proven::signer).unwrap_or_default()),
+                cell(proven.map_or("", |proven| proven.source.as_str())),
+            );
+        }
     }
     out
 }

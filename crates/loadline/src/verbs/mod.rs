@@ -1,11 +1,11 @@
 //! The verbs, one a file.
 
-pub(crate) mod build;
 pub(crate) mod attest;
+pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
-pub(crate) mod existing;
 pub(crate) mod copy;
+pub(crate) mod existing;
 pub(crate) mod image_verifier;
 pub(crate) mod inspect;
 pub(crate) mod merge;
