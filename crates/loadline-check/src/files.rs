@@ -1,5 +1,7 @@
 //! The files of a shared region: names as they are, patterns as what they match.
 
+use std::collections::HashSet;
+
 use camino::Utf8PathBuf;
 use globset::GlobBuilder;
 use loadline_core::config::SharedRegion;
@@ -12,7 +14,7 @@ use crate::tree::{ReadError, Tree};
 /// # Errors
 /// The tree cannot be walked.
 pub fn expand(tree: &dyn Tree, written: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBuf>, ReadError> {
-    let mut out: Vec<Utf8PathBuf> = Vec::new();
+    let mut out = Paths::default();
     let mut all = None;
     for path in written {
         let glob = SharedRegion::is_pattern(path)
@@ -21,7 +23,7 @@ pub fn expand(tree: &dyn Tree, written: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBu
             })
             .flatten();
         let Some(glob) = glob else {
-            push(&mut out, path.components().filter(|c| c.as_str() != ".").collect());
+            out.push(path.components().filter(|c| c.as_str() != ".").collect());
             continue;
         };
         let files = match &all {
@@ -29,14 +31,23 @@ pub fn expand(tree: &dyn Tree, written: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBu
             None => all.insert(tree.files()?),
         };
         let matcher = glob.compile_matcher();
-        files.iter().filter(|file| matcher.is_match(file)).for_each(|file| push(&mut out, file.clone()));
+        files.iter().filter(|file| matcher.is_match(file)).for_each(|file| out.push(file.clone()));
     }
-    Ok(out)
+    Ok(out.listed)
 }
 
-fn push(out: &mut Vec<Utf8PathBuf>, path: Utf8PathBuf) {
-    if !out.contains(&path) {
-        out.push(path);
+/// Paths in their order, each once.
+#[derive(Default)]
+struct Paths {
+    listed: Vec<Utf8PathBuf>,
+    known: HashSet<String>,
+}
+
+impl Paths {
+    fn push(&mut self, path: Utf8PathBuf) {
+        if self.known.insert(path.as_str().to_owned()) {
+            self.listed.push(path);
+        }
     }
 }
 

@@ -139,12 +139,13 @@ pub(crate) fn check_parsed(request: &ImagesRequest<'_>, parsed: &Parsed) -> Outc
             }
         }
     }
+    let mut contexts = dockerignore_open::Contexts::default();
     for image in &loaded {
         let Ok(stages) = image.dockerfile.stages() else { continue };
         base_unpinned::check(image, &stages, request.pin, &mut outcome);
         build_args::check(image, &stages, &mut outcome);
         image_contract::check(image, &stages, &mut outcome);
-        dockerignore_open::check(request.tree, image, &stages, &mut outcome);
+        dockerignore_open::check(request.tree, &mut contexts, image, &stages, &mut outcome);
     }
     secret_in_dockerfile::check(&loaded, &mut outcome);
     tool_version_drift::check(&loaded, &mut outcome);

@@ -1,5 +1,8 @@
 //! Every Dockerfile of the repository belongs to an image of the set.
 
+use std::collections::HashSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::{Code, Failure, Finding, Location, Outcome};
 
 use crate::discover::is_dockerfile;
@@ -24,13 +27,10 @@ pub(crate) fn check(request: &ImagesRequest<'_>, outcome: &mut Outcome) {
             return;
         }
     };
-    let listed = |file: &camino::Utf8Path| {
-        request
-            .images
-            .iter()
-            .any(|image| image.dockerfile.components().filter(|c| c.as_str() != ".").eq(file.components()))
-    };
-    for file in files.iter().filter(|file| is_dockerfile(file) && !listed(file)) {
+    let normal = |file: &Utf8Path| file.components().filter(|c| c.as_str() != ".").collect::<Utf8PathBuf>();
+    let listed: HashSet<String> =
+        request.images.iter().map(|image| normal(image.dockerfile).into_string()).collect();
+    for file in files.iter().filter(|file| is_dockerfile(file) && !listed.contains(file.as_str())) {
         let message = format!("`{file}` belongs to no image of the configuration");
         let help = "add the image to `loadline.toml`, or remove the file";
         outcome.findings.push(Finding::note(&UNLISTED, message).at(Location::file(file)).help(help));

@@ -1,12 +1,14 @@
 //! `.dockerignore` keeps secrets and history out of the build context.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::{Code, Failure, Finding, Location, Outcome, Severity};
 use loadline_dockerfile::command::{Command, Source};
 use loadline_dockerfile::ignore::{Inherited, Patterns};
 use loadline_dockerfile::{Instruction, Stage, path};
 
-use crate::hidden::hidden;
+use crate::hidden::{Hidden, hidden};
 use crate::images::Loaded;
 use crate::rules::dockerfile_invalid;
 use crate::tree::{ReadError, Tree};
@@ -48,8 +50,23 @@ const USUAL: [(&str, &str); 4] =
 /// What every checkout or developer's machine has.
 const ALWAYS: [(&str, &str); 2] = [(".env", ".env"), (".git", ".git/config")];
 
+/// What lies or may lie in a context, found once for all images that are built from it.
+#[derive(Default)]
+pub(crate) struct Contexts(BTreeMap<Utf8PathBuf, Secrets>);
+
+struct Secrets {
+    present: Vec<String>,
+    hidden: Vec<Hidden>,
+}
+
 /// Looks at the ignore file of an image's context.
-pub(crate) fn check(tree: &dyn Tree, image: &Loaded<'_>, stages: &[Stage<'_>], outcome: &mut Outcome) {
+pub(crate) fn check(
+    tree: &dyn Tree,
+    contexts: &mut Contexts,
+    image: &Loaded<'_>,
+    stages: &[Stage<'_>],
+    outcome: &mut Outcome,
+) {
     let context: Utf8PathBuf = image.spec.context.components().filter(|c| c.as_str() != ".").collect();
     let (file, patterns) = match patterns(tree, image, &context, outcome) {
         Some(found) => found,
@@ -70,11 +87,15 @@ pub(crate) fn check(tree: &dyn Tree, image: &Loaded<'_>, stages: &[Stage<'_>], o
         .filter(|(_, probe)| visible(probe))
         .map(|(name, _)| ((*name).to_owned(), (*name).to_owned()))
         .collect();
-    let present = keys(tree, &context, outcome).into_iter().filter(|key| visible(key));
-    open.extend(present.map(|key| (key.clone(), key)));
-    for hidden in hidden(tree, &context).into_iter().filter(|hidden| visible(&hidden.example)) {
+    let secrets = contexts.0.entry(context).or_insert_with_key(|context| Secrets {
+        present: keys(tree, context, outcome),
+        hidden: hidden(tree, context),
+    });
+    let present = secrets.present.iter().filter(|key| visible(key));
+    open.extend(present.map(|key| (key.clone(), key.clone())));
+    for hidden in secrets.hidden.iter().filter(|hidden| visible(&hidden.example)) {
         if !open.iter().any(|(name, _)| *name == hidden.example) {
-            open.push((hidden.written, hidden.pattern));
+            open.push((hidden.written.clone(), hidden.pattern.clone()));
         }
     }
     if let Some((instruction, _)) = &wholesale {

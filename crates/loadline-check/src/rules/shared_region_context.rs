@@ -35,12 +35,17 @@ struct Fact {
 
 type Facts = BTreeMap<String, Fact>;
 
+/// The names that a region uses, by the escape character: its bytes are equal wherever it is looked at.
+#[derive(Default)]
+struct Used(BTreeMap<char, Vec<String>>);
+
 /// Compares what is in effect in every file with the canonical one; only where the bytes are equal.
 pub(crate) fn check(group: &Group<'_>, parsed: &Parsed, outcome: &mut Outcome) {
     let Some((canonical, others)) = group.files.split_first() else { return };
-    let Some(expected) = facts(canonical, parsed) else { return };
+    let mut used = Used::default();
+    let Some(expected) = facts(canonical, parsed, &mut used) else { return };
     for other in others.iter().filter(|other| other.shared() == canonical.shared()) {
-        let Some(found) = facts(other, parsed) else { continue };
+        let Some(found) = facts(other, parsed, &mut used) else { continue };
         let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
         for name in names {
             let (a, b) = (expected.get(name), found.get(name));
@@ -76,7 +81,7 @@ fn finding(
     Finding::error(&CONTEXT, message).at(Location::line(&other.path, line)).help(help)
 }
 
-fn facts(file: &SharedFile, parsed: &Parsed) -> Option<Facts> {
+fn facts(file: &SharedFile, parsed: &Parsed, used: &mut Used) -> Option<Facts> {
     let dockerfile = parsed.get(&file.path, &file.bytes).ok()?;
     let stages = dockerfile.stages().ok()?;
     let (first, last) = (file.region.first_line, file.region.last_line);
@@ -84,13 +89,14 @@ fn facts(file: &SharedFile, parsed: &Parsed) -> Option<Facts> {
     let shared: Vec<&Instruction> = dockerfile.instructions.iter().filter(inside).collect();
     let mut facts = Facts::new();
     directives(&dockerfile, &mut facts);
-    let used = names(&shared, dockerfile.directives.escape);
-    globals(&dockerfile, &shared, &used, (first, last), &mut facts);
+    let escape = dockerfile.directives.escape;
+    let used = used.0.entry(escape).or_insert_with(|| names(&shared, escape));
+    globals(&dockerfile, &shared, used, (first, last), &mut facts);
     referenced(&stages, &shared, (first, last), &mut facts);
     let begins_stage = shared.first().is_none_or(|i| i.keyword == Keyword::From);
     let entered = stages.iter().rev().find(|stage| stage.from.line < first);
     if let (false, Some(stage)) = (begins_stage, entered) {
-        in_effect(&stages, stage, first, &used, &mut facts);
+        in_effect(&stages, stage, first, used, &mut facts);
     }
     Some(facts)
 }
