@@ -108,7 +108,12 @@ mod tests {
         ] {
             assert!(is_called(&line(yes)), "{yes:?}");
         }
-        for no in [&["loadline"][..], &["loadline", "verify", "-name"], &["loadline", "--name", "x"], &["loadline", "-V"]] {
+        for no in [
+            &["loadline"][..],
+            &["loadline", "verify", "-name"],
+            &["loadline", "--name", "x"],
+            &["loadline", "-V"],
+        ] {
             assert!(!is_called(&line(no)), "{no:?}");
         }
     }
@@ -116,7 +121,8 @@ mod tests {
     #[test]
     fn flags_are_read_as_go_reads_them() {
         let digest = hex();
-        let wanted = Request { name: "a/b".to_owned(), digest: Digest::of("x"), media_type: Some("t".to_owned()) };
+        let wanted =
+            Request { name: "a/b".to_owned(), digest: Digest::of("x"), media_type: Some("t".to_owned()) };
         let equals = [&format!("-digest={digest}"), "--name=a/b", "-stdin-media-type=t"];
         for arguments in [
             &["l", "-name", "a/b", "-digest", &digest, "-stdin-media-type", "t"][..],

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use loadline_core::config::TimeLimit;
 use loadline_core::{Platform, RepositoryName, RepositoryPattern};
-use loadline_policy::document::{POLICY_LIMIT, PolicyDocument};
 use loadline_policy::Policy;
+use loadline_policy::document::{POLICY_LIMIT, PolicyDocument};
 use loadline_sigstore::{KeyTrust, PublicKey, Verifier};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -155,7 +155,8 @@ impl Found {
 
     /// What is demanded of a repository's images.
     pub(super) fn demanded(&self, name: &RepositoryName) -> Demanded<'_> {
-        let table = self.document.images.iter().find(|table| table.images.iter().any(|one| one.matches(name)));
+        let table =
+            self.document.images.iter().find(|table| table.images.iter().any(|one| one.matches(name)));
         match (table, self.document.others) {
             (Some(ImageTable { policy: Some(policy), platforms, .. }), _) => {
                 Demanded::Policy(self.folder().join(policy), platforms)
@@ -210,8 +211,8 @@ impl Judge {
     pub(super) fn read(world: &World, path: &Path) -> Result<Self, String> {
         let wrong = |what: String| format!("{}: {what}", path.display());
         let folder = path.parent().unwrap_or(Path::new("/"));
-        let document =
-            PolicyDocument::from_toml(&text(path, POLICY_LIMIT)?).map_err(|error| wrong(error.to_string()))?;
+        let document = PolicyDocument::from_toml(&text(path, POLICY_LIMIT)?)
+            .map_err(|error| wrong(error.to_string()))?;
         let mut keys = Vec::new();
         let policy = document
             .policy(&mut |file| {
@@ -223,8 +224,7 @@ impl Judge {
             })
             .map_err(|error| wrong(error.to_string()))?;
         let predicate_types = document.predicate_types().map_err(|error| wrong(error.to_string()))?;
-        let names: Vec<String> =
-            document.trust.roots.iter().map(|name| from_folder(name, folder)).collect();
+        let names: Vec<String> = document.trust.roots.iter().map(|name| from_folder(name, folder)).collect();
         let roots = trust::chosen(world, &names).map_err(|failure| wrong(failure.message))?;
         let key_alone = document.trust.key_alone;
         let trust = if key_alone { KeyTrust::SignatureAlone } else { KeyTrust::Logged };

@@ -9,15 +9,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use loadline_core::{Failure, Finding, Outcome, Platform, Reference, Severity, Verdict};
+use loadline_core::{Digest, Failure, Finding, Outcome, Platform, Reference, Severity, Verdict};
 use loadline_evidence::{
     Consumer, Limits, Sources, Start, VerdictCache, VerdictKey, Verification, ask_logs, conclude, verify_from,
 };
 use loadline_registry::{Client, Http, HttpOptions, Options, Repository};
+use semver::Version;
 
 use self::configuration::{Demanded, Found, Judge};
 use crate::codes::{DEADLINE_PASSED, IMAGE_UNLISTED, IMAGE_VERIFIER_MISCALLED};
 use crate::exit::Exit;
+use crate::verbs::verify::version_of;
 use crate::world::World;
 
 pub(crate) use arguments::is_called;
@@ -75,7 +77,8 @@ fn answer(arguments: &[OsString], world: &World) -> Result<Answer, String> {
     let cache = &found.document.cache;
     let max_age = SignedDuration::try_from(cache.max_age.0).unwrap_or(SignedDuration::ZERO);
     let cache = cache.enabled.then(|| VerdictCache::new(&cache.folder, max_age));
-    let key = key(&judge, &request.digest, platforms);
+    let version = version_of(&reference);
+    let key = key(&judge, &request.digest, platforms, version.as_ref());
     if let Some(cache) = &cache {
         match cache.passed(&key, now) {
             Ok(Some(at)) => {
@@ -86,7 +89,10 @@ fn answer(arguments: &[OsString], world: &World) -> Result<Answer, String> {
         }
     }
     let deadline = found.document.deadline.map_or(DEADLINE, |limit| limit.0);
-    let verification = match in_time(deadline, look(world, &found, &judge, &pinned, platforms, now))? {
+    let verification = match in_time(
+        deadline,
+        look(world, &found, &judge, (&pinned, &request.digest), platforms, version, now),
+    )? {
         Some(verification) => verification,
         None => {
             let message = format!("nothing is known after {deadline:?}: the registry or a log is slow");
@@ -102,8 +108,10 @@ fn answer(arguments: &[OsString], world: &World) -> Result<Answer, String> {
     Ok(Answer { verdict: Verdict::Pass, reason: approval(&pinned, &verification) })
 }
 
-fn key(judge: &Judge, digest: &loadline_core::Digest, platforms: &[Platform]) -> VerdictKey {
+fn key(judge: &Judge, digest: &Digest, platforms: &[Platform], version: Option<&Version>) -> VerdictKey {
     let mut more = Vec::new();
+    let version = version.map(|version| format!("version {version}"));
+    more.extend(version.as_deref());
     if judge.key_alone {
         more.push("key-alone");
     }
@@ -129,33 +137,32 @@ async fn look(
     world: &World,
     found: &Found,
     judge: &Judge,
-    pinned: &Reference,
+    (pinned, digest): (&Reference, &Digest),
     platforms: &[Platform],
+    version: Option<Version>,
     now: Timestamp,
 ) -> Verification {
     let mut environment = world.environment.clone();
-    if let Some(folder) = found.document.docker_config.as_ref().filter(|_| environment.get("DOCKER_CONFIG").is_none())
+    if let Some(folder) =
+        found.document.docker_config.as_ref().filter(|_| environment.get("DOCKER_CONFIG").is_none())
     {
         environment = environment.with("DOCKER_CONFIG", folder);
     }
     let http = Http::new(HttpOptions { environment: environment.clone(), ..HttpOptions::default() });
     let options = Options { environment, clock: world.clock, ..Options::default() };
     let client = Client::new(http.clone(), options);
-    let sources = Sources {
-        registry: Some(Repository::at(&client, pinned.repository.clone())),
-        ..Sources::default()
-    };
+    let sources =
+        Sources { registry: Some(Repository::at(&client, pinned.repository.clone())), ..Sources::default() };
     let consumer = Consumer {
         verifier: &judge.verifier,
         policy: &judge.policy,
         predicate_types: &judge.predicate_types,
         platforms,
-        version: None,
+        version: version.as_ref(),
         now,
         limits: Limits::default(),
     };
-    let digest = pinned.digest.clone().unwrap_or_else(|| loadline_core::Digest::of(""));
-    let (verification, collected) = verify_from(&sources, Start::Digest(digest), &consumer).await;
+    let (verification, collected) = verify_from(&sources, Start::Digest(digest.clone()), &consumer).await;
     if !judge.log_online || verification.outcome.verdict() != Verdict::Pass {
         return verification;
     }
@@ -172,8 +179,12 @@ async fn look(
 }
 
 fn approval(pinned: &Reference, verification: &Verification) -> String {
-    let mut signers: Vec<String> =
-        verification.tree.rows.iter().flat_map(|row| row.proven.iter().map(|proven| proven.signer())).collect();
+    let mut signers: Vec<String> = verification
+        .tree
+        .rows
+        .iter()
+        .flat_map(|row| row.proven.iter().map(|proven| proven.signer()))
+        .collect();
     signers.sort();
     signers.dedup();
     let demands = verification.tree.rows.len();
