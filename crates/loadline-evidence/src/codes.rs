@@ -62,9 +62,54 @@ pub static EVIDENCE_GONE: Code = Code::new(
      collected as garbage, mostly, or not copied with the image.",
 );
 
+/// An archive of evidence is not what it was when it was saved.
+pub static ARCHIVE_TAMPERED: Code = Code::new(
+    "archive-tampered",
+    "an archive of evidence is not what it was when it was saved",
+    "Every member of the archive is named by the digest of its bytes, and one has another, is missing, or is \
+     one too many; or the whole file has another digest than `--archive-digest` says. Nothing in it is judged.",
+);
+
+/// A file is no archive of evidence.
+pub static ARCHIVE_UNREADABLE: Code = Code::new(
+    "archive-unreadable",
+    "a file is no archive of evidence, or one cannot be made",
+    "`loadline verify --save FILE` writes archives: uncompressed tars whose first member is \
+     `loadline-evidence.json`. The message says what this file is instead.",
+);
+
+/// An archive has not the image that was asked for.
+pub static ARCHIVE_IMAGE_MISSING: Code = Code::new(
+    "archive-image-missing",
+    "the archive has nothing of an image that is to be verified",
+    "With `--from` nothing is asked of any registry, so an image that was not saved cannot be judged. Save the \
+     archive again with it.",
+);
+
+/// A tag in an archive is the archive's word.
+pub static ARCHIVE_TAG_UNPROVEN: Code = Code::new(
+    "archive-tag-unproven",
+    "that a tag leads to a digest is the archive's word",
+    "Evidence speaks of digests; nobody signs where a tag leads. What is proven is the digest in the message: \
+     pull that one, or compare it with the digest that you expect.",
+);
+
+/// A verdict is an earlier one.
+pub static VERDICT_CACHED: Code = Code::new(
+    "verdict-cached",
+    "the verdict is an earlier one",
+    "The same digest passed under the same policy and trust roots a short while ago, so that nothing was asked \
+     again. `--no-cache` asks.",
+);
+
 /// All codes of this room.
 pub static CODES: &[&Code] = &[
     &EVIDENCE_GONE,
+    &ARCHIVE_TAMPERED,
+    &ARCHIVE_UNREADABLE,
+    &ARCHIVE_IMAGE_MISSING,
+    &ARCHIVE_TAG_UNPROVEN,
+    &VERDICT_CACHED,
     &PLATFORM_MISSING,
     &EVIDENCE_SOURCE_FAILED,
     &EVIDENCE_LIMIT,

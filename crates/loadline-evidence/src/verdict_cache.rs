@@ -72,7 +72,8 @@ impl VerdictKey {
         roots: &TrustRoots,
         more: &[&str],
     ) -> Self {
-        let mut parts: Vec<String> = vec![format!("loadline {}", env!("CARGO_PKG_VERSION")), digest.to_string()];
+        let mut parts: Vec<String> =
+            vec![format!("loadline {}", env!("CARGO_PKG_VERSION")), digest.to_string()];
         let mut list = |name: &str, mut values: Vec<String>, is_set: bool| {
             if is_set {
                 values.sort();
@@ -244,7 +245,9 @@ mod tests {
 
     fn policy(workflow: &str) -> Policy {
         let subject = SubjectRule::workflow("github.com/acme/widget", workflow);
-        Policy::builder().identity(IdentityRule::certificate(subject, TextRule::exact("https://issuer"))).build()
+        Policy::builder()
+            .identity(IdentityRule::certificate(subject, TextRule::exact("https://issuer")))
+            .build()
     }
 
     fn key(name: &str) -> VerdictKey {
@@ -318,7 +321,8 @@ mod tests {
         let (_folder, cache) = cache();
         cache.keep(&key("a"), at("12:00")).unwrap();
         std::fs::set_permissions(&cache.folder, std::fs::Permissions::from_mode(0o770)).unwrap();
-        let shared = |result: Result<(), VerdictCacheError>| matches!(result, Err(VerdictCacheError::Shared { .. }));
+        let shared =
+            |result: Result<(), VerdictCacheError>| matches!(result, Err(VerdictCacheError::Shared { .. }));
         assert!(shared(cache.passed(&key("a"), at("12:00")).map(|_| ())));
         assert!(shared(cache.keep(&key("a"), at("12:00"))));
     }
@@ -331,8 +335,9 @@ mod tests {
             cache.keep(&key(name), at("12:00")).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(15));
         }
-        let left: Vec<bool> =
-            ["a", "b", "c", "d", "e"].map(|name| cache.passed(&key(name), at("12:00")).unwrap().is_some()).into();
+        let left: Vec<bool> = ["a", "b", "c", "d", "e"]
+            .map(|name| cache.passed(&key(name), at("12:00")).unwrap().is_some())
+            .into();
         assert_eq!(left, [false, false, true, true, true]);
     }
 }

@@ -2,8 +2,8 @@
 
 use loadline_core::config::Config;
 use loadline_core::{Digest, Finding, Outcome, RepositoryName, RepositoryPattern};
-use loadline_evidence::demanded::{self, DemandedError};
 use loadline_evidence::Verification;
+use loadline_evidence::demanded::{self, DemandedError};
 use loadline_manifests::MANIFEST_IMAGE_ONLY_PINNED;
 use loadline_policy::{Policy, Tree};
 
@@ -33,7 +33,6 @@ impl ThirdParties {
         };
         config.third_parties.iter().map(table).collect::<Result<_, _>>().map(Self)
     }
-
 
     /// What is demanded of a repository's images; nothing where no table names it.
     pub(crate) fn held(&self, name: &RepositoryName) -> Option<&Held> {

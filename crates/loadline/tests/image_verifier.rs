@@ -94,13 +94,22 @@ impl Node {
 }
 
 fn ask(program: &Path, home: &Path, name: &str, digest: &str, variables: &[(&str, &str)]) -> Run {
-    let payload = format!("{{\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"digest\":\"{digest}\",\"size\":1}}");
+    let payload = format!(
+        "{{\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"digest\":\"{digest}\",\"size\":1}}"
+    );
     let output = Command::new(program)
         .current_dir("/")
         .env_clear()
         .env("HOME", home)
         .envs(variables.iter().copied())
-        .args(["-name", name, "-digest", digest, "-stdin-media-type", "application/vnd.oci.descriptor.v1+json"])
+        .args([
+            "-name",
+            name,
+            "-digest",
+            digest,
+            "-stdin-media-type",
+            "application/vnd.oci.descriptor.v1+json",
+        ])
         .write_stdin(payload)
         .output()
         .unwrap();
@@ -117,7 +126,12 @@ fn what_is_proven_is_pulled_and_the_second_look_is_free() {
     let (tag, pinned) = node.released.server.clone();
     let (run, requests) = node.counted(&tag, digest(&pinned));
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.starts_with(&format!("pass: {pinned}: 4 demands proven, signed by https://github.com/acme")), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .starts_with(&format!("pass: {pinned}: 4 demands proven, signed by https://github.com/acme")),
+        "{}",
+        run.stdout
+    );
     assert_eq!(run.stdout.lines().count(), 1);
     assert!(requests > 0);
 
@@ -146,7 +160,11 @@ fn what_is_proven_is_pulled_and_the_second_look_is_free() {
     assert!(run.stderr.contains("is broken"), "{}", run.stderr);
     node.demand("refuse", "");
     let text = std::fs::read_to_string(node.path("loadline-image-verifier.toml")).unwrap();
-    std::fs::write(node.path("loadline-image-verifier.toml"), text.replace("[cache]\n", "[cache]\nenabled = false\n")).unwrap();
+    std::fs::write(
+        node.path("loadline-image-verifier.toml"),
+        text.replace("[cache]\n", "[cache]\nenabled = false\n"),
+    )
+    .unwrap();
     assert!(node.counted(&tag, digest(&pinned)).1 > 0);
 }
 
@@ -158,7 +176,8 @@ fn what_has_no_evidence_or_that_of_another_is_not_pulled() {
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stdout.starts_with(&format!("refused: {pinned}: evidence-missing")), "{}", run.stdout);
 
-    let child = node.released.json(&[&node.released.server.0]).json()["images"][0]["demands"][0]["digest"].clone();
+    let child =
+        node.released.json(&[&node.released.server.0]).json()["images"][0]["demands"][0]["digest"].clone();
     let from = format!("{}@{}", pinned.split_once('@').unwrap().0, child.as_str().unwrap());
     node.released.hang("acme/widget", &from, &pinned);
     let run = node.ask(&tag, digest(&pinned));
@@ -194,13 +213,23 @@ fn what_cannot_be_told_in_time_is_refused_in_time() {
     let began = Instant::now();
     let run = node.ask(&node.released.server.0, digest(&node.released.server.1));
     assert_eq!(run.code, Some(3), "{}", run.stdout);
-    assert!(run.stdout.contains("deadline-passed") && run.stdout.contains("nobody could tell"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("deadline-passed") && run.stdout.contains("nobody could tell"),
+        "{}",
+        run.stdout
+    );
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 
     let Node { folder, released, .. } = node;
     let Released { sandbox, runtime, server, .. } = released;
     runtime.block_on(sandbox.stop());
-    let run = ask(&folder.path().join("bin/loadline-image-verifier"), folder.path(), &server.0, digest(&server.1), &[]);
+    let run = ask(
+        &folder.path().join("bin/loadline-image-verifier"),
+        folder.path(),
+        &server.0,
+        digest(&server.1),
+        &[],
+    );
     assert_eq!(run.code, Some(3), "{}", run.stdout);
 }
 
@@ -211,9 +240,16 @@ fn a_wrong_call_or_file_stops_the_pull_and_says_so() {
     let other = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
     let says = |run: &Run, what: &str| {
         assert_eq!(run.code, Some(2), "{}", run.stdout);
-        assert!(run.stdout.contains("image-verifier-miscalled") && run.stdout.contains(what), "{}", run.stdout);
+        assert!(
+            run.stdout.contains("image-verifier-miscalled") && run.stdout.contains(what),
+            "{}",
+            run.stdout
+        );
     };
-    says(&node.ask(&format!("{}@{other}", tag.rsplit_once(':').unwrap().0), digest(&pinned)), "another digest");
+    says(
+        &node.ask(&format!("{}@{other}", tag.rsplit_once(':').unwrap().0), digest(&pinned)),
+        "another digest",
+    );
     says(&node.ask("Not A Name", digest(&pinned)), "no image reference");
     says(&node.ask(&tag, "sha256:12"), "-digest");
     let file = node.path("loadline-image-verifier.toml");

@@ -151,7 +151,9 @@ fn piped(released: &Released, args: &[&str], input: &str) -> Run {
 fn what_a_program_renders_is_verified_and_pinned_on_its_way() {
     let released = Released::new();
     let pod = |image: &str| {
-        format!("# Source: chart/templates/pod.yaml\napiVersion: v1\nkind: Pod\nspec:\n  containers: [{{image: \"{image}\"}}]\n")
+        format!(
+            "# Source: chart/templates/pod.yaml\napiVersion: v1\nkind: Pod\nspec:\n  containers: [{{image: \"{image}\"}}]\n"
+        )
     };
     let run = piped(&released, &["-f", "-", "--format", "json"], &pod(&released.server.0));
     assert_eq!((run.code, errors(&run)), (Some(1), vec![said("manifest-image-unpinned", "-", 5)]));
@@ -177,7 +179,8 @@ fn values_actions_mounts_and_marked_lines_are_files_too() {
     let (server, tag) = released.server.0.rsplit_once(':').unwrap();
     let image = &released.server.0;
     let project = &released.project;
-    project.write("deploy/values.yaml", &format!("image:\n  repository: {server}\n  tag: \"{tag}\" # kept\n"));
+    project
+        .write("deploy/values.yaml", &format!("image:\n  repository: {server}\n  tag: \"{tag}\" # kept\n"));
     project.write(
         "deploy/ci.yml",
         &format!("on: push\njobs:\n  a:\n    container: {image}\n    steps:\n    - uses: docker://{image}\n"),
@@ -185,12 +188,22 @@ fn values_actions_mounts_and_marked_lines_are_files_too() {
     project.write("deploy/Dockerfile", &format!("FROM scratch\nRUN --mount=from={image},target=/x true\n"));
     project.write("deploy/run.sh", &format!("#!/bin/sh\ndocker run --rm {image} # loadline: image\n"));
     project.write("deploy/other.sh", "docker run acme/not:marked\n");
-    project.write("deploy/kustomization.yaml", &format!("images:\n- name: x\n  newName: {server}\n  newTag: {tag}\n"));
+    project.write(
+        "deploy/kustomization.yaml",
+        &format!("images:\n- name: x\n  newName: {server}\n  newTag: {tag}\n"),
+    );
     let names = ["Dockerfile", "ci.yml", "kustomization.yaml", "run.sh", "values.yaml"];
     let run = released.json(&["-f", "deploy"]);
     let mut files: Vec<_> = errors(&run).into_iter().map(|(_, file, line)| (file, line)).collect();
     files.sort();
-    let wanted = [("Dockerfile", 2), ("ci.yml", 4), ("ci.yml", 6), ("kustomization.yaml", 4), ("run.sh", 2), ("values.yaml", 3)];
+    let wanted = [
+        ("Dockerfile", 2),
+        ("ci.yml", 4),
+        ("ci.yml", 6),
+        ("kustomization.yaml", 4),
+        ("run.sh", 2),
+        ("values.yaml", 3),
+    ];
     assert_eq!(files, wanted.map(|(name, line)| (format!("deploy/{name}"), line)));
 
     let run = released.json(&["-f", "deploy", "--pin"]);
@@ -232,7 +245,11 @@ fn images_of_others_are_held_to_what_the_configuration_says_of_them() {
     assert_eq!(released.json(&[&pinned]).code, Some(1));
 
     // Others who sign, under their own name: here the one that signed, and one that did not.
-    released.project.edit("loadline.toml", "signer-workflow = \".github/workflows/release.yml\"", "signer-workflow = \".github/workflows/nobody.yml\"");
+    released.project.edit(
+        "loadline.toml",
+        "signer-workflow = \".github/workflows/release.yml\"",
+        "signer-workflow = \".github/workflows/nobody.yml\"",
+    );
     let config = released.project.read("loadline.toml").split("[[third-party]]").next().unwrap().to_owned();
     released.project.write("one.yaml", &format!("services: {{own: {{image: '{}'}}}}\n", released.server.1));
     for (workflow, code) in [("release.yml", 0), ("other.yml", 1)] {

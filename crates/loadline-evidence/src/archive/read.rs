@@ -95,7 +95,10 @@ fn members(bytes: &[u8]) -> Result<BTreeMap<String, Bytes>, ArchiveError> {
             return Err(malformed(format!("it ends within `{shown}`")));
         }
         if members.len() == MEMBERS {
-            return Err(ArchiveError::TooLarge { what: "it".to_owned(), limit: format!("{MEMBERS} members") });
+            return Err(ArchiveError::TooLarge {
+                what: "it".to_owned(),
+                limit: format!("{MEMBERS} members"),
+            });
         }
         if members.insert(name, Bytes::from(content)).is_some() {
             return Err(malformed(format!("`{shown}` is in it twice")));
@@ -108,7 +111,8 @@ impl Members {
     /// The bytes of this digest, and no others.
     fn take(&mut self, folder: &str, digest: &Digest) -> Result<Bytes, ArchiveError> {
         let name = member(folder, digest);
-        let tampered = |reason: &str| ArchiveError::Tampered { member: name.clone(), reason: reason.to_owned() };
+        let tampered =
+            |reason: &str| ArchiveError::Tampered { member: name.clone(), reason: reason.to_owned() };
         let bytes = self.bytes.get(&name).ok_or_else(|| tampered("it is missing"))?;
         if !digest.matches(bytes) {
             return Err(tampered("its bytes have another digest than its name says"));

@@ -66,7 +66,9 @@ impl Released {
         let repository = self.repository(path);
         let config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, "config": {"Labels": {"for": path}}}).to_string();
         let descriptor = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(&config), "size": config.len()});
-        let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor, "layers": []}).to_string();
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor, "layers": []})
+                .to_string();
         let digest = Digest::of(&manifest);
         self.runtime.block_on(async {
             repository.push_blob(BlobSource::Bytes(config.into())).await.unwrap();
@@ -85,7 +87,8 @@ impl Released {
             for referrer in repository.referrers(&digest(from)).await.unwrap().descriptors {
                 let manifest = repository.manifest(&referrer.digest.to_string()).await.unwrap();
                 let mut value: Value = serde_json::from_slice(&manifest.bytes).unwrap();
-                value["subject"] = json!({"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size});
+                value["subject"] =
+                    json!({"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size});
                 repository.attach(OCI_MANIFEST, value.to_string()).await.unwrap();
             }
         });
