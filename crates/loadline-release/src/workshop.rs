@@ -52,7 +52,7 @@ pub struct Workshop<'a> {
 pub type BuiltLeg = (Leg, Vec<Finding>);
 
 impl<'a> Workshop<'a> {
-    /// A workshop with a folder of its own below `scratch` for what it throws away. What a run that was killed left
+    /// A workshop with a folder of its own in `scratch` for what it throws away. What a run that was killed left
     /// there goes first.
     ///
     /// # Errors
@@ -406,9 +406,8 @@ struct Work {
 }
 
 impl Work {
-    fn open(scratch: &Path) -> std::io::Result<Self> {
-        let all = scratch.join("work");
-        fs::create_dir_all(&all)?;
+    fn open(all: &Path) -> std::io::Result<Self> {
+        fs::create_dir_all(all)?;
         // One after the other until one is free: builds of several legs may run beside each other.
         for number in 0_u32.. {
             let lock = File::create(all.join(format!("{number}.lock")))?;
@@ -445,7 +444,7 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_goes_and_what_another_uses_stays() {
         let scratch = tempfile::tempdir().unwrap();
-        let left = scratch.path().join("work/0");
+        let left = scratch.path().join("0");
         fs::create_dir_all(left.join("loadline-assemble-x")).unwrap();
         let one = Work::open(scratch.path()).unwrap();
         assert_eq!(one.folder(), left);

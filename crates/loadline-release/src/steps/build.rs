@@ -29,7 +29,8 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
         release.root,
         &release.client,
         release.environment,
-        release.scratch,
+        // Beside the layout, in which nothing else may be.
+        &release.scratch.with_file_name("work"),
         release.listener,
     )?;
     let layout = Repository::layout(release.scratch);

@@ -26,8 +26,8 @@ use crate::render::outcome::{fail, show};
 use crate::render::progress::Progress;
 use crate::session::{Configured, configure, usage, wait};
 use crate::setup::SandboxSession;
-use crate::verbs::release::{self, own_folder};
 use crate::verbs::existing;
+use crate::verbs::release::{self, own_folder};
 use crate::world::World;
 
 /// Build images by digest, without a tag; or one to run here
@@ -146,8 +146,7 @@ async fn build(
     let version = release::version(&as_release, configured, checkout)
         .map_err(|message| usage(world, &VERSION_INVALID, message, format))?;
     let config = &configured.loaded.config;
-    let plan =
-        release::plan(&as_release, world, (configured, config), checkout, &version, sandbox.as_ref())?;
+    let plan = release::plan(&as_release, world, (configured, config), checkout, &version, sandbox.as_ref())?;
     let wanted = args.wanted(&plan).map_err(|message| usage(world, &ARGUMENT_INVALID, message, format))?;
 
     let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
@@ -316,7 +315,8 @@ impl Job<'_> {
 
     fn workshop(&self) -> Result<Workshop<'_>, Stopped> {
         let environment = &self.world.environment;
-        Ok(Workshop::open(self.plan, self.root, self.client, environment, self.scratch, self.listener)?)
+        let work = self.scratch.join("work");
+        Ok(Workshop::open(self.plan, self.root, self.client, environment, &work, self.listener)?)
     }
 
     async fn build(
@@ -346,7 +346,10 @@ impl Job<'_> {
     ) -> Result<Vec<Finding>, Stopped> {
         if image.builder != Builder::Buildx {
             let builder = image.builder.name();
-            let message = format!("`--load` is for images that buildx builds; `{}` is built by `{builder}`", image.name);
+            let message = format!(
+                "`--load` is for images that buildx builds; `{}` is built by `{builder}`",
+                image.name
+            );
             return Err(Stopped::Findings(vec![Finding::error(&ARGUMENT_INVALID, message)]));
         }
         Ok(self.workshop()?.load(image, platform, tag).await?)
@@ -388,7 +391,9 @@ impl Job<'_> {
         }
         BoundReport::bind(&file, &record.manifest.digest).map_err(|error| {
             let message = format!("the report {} cannot be read: {error}", report.display());
-            Stopped::Failed(Failure::new(&INPUT_UNREADABLE, message).help("scan the leg, then bind its report"))
+            Stopped::Failed(
+                Failure::new(&INPUT_UNREADABLE, message).help("scan the leg, then bind its report"),
+            )
         })
     }
 
@@ -398,13 +403,7 @@ impl Job<'_> {
     }
 }
 
-fn show_outcome(
-    world: &World,
-    args: &Args,
-    configured: &Configured,
-    outcome: &Outcome,
-    legs: Vec<BuiltLeg>,
-) {
+fn show_outcome(world: &World, args: &Args, configured: &Configured, outcome: &Outcome, legs: Vec<BuiltLeg>) {
     match args.format {
         Format::Json => {
             let document = BuildDocument {

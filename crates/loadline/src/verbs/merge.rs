@@ -142,8 +142,7 @@ async fn merge(
     };
     let version = release::version(&as_release, configured, checkout)
         .map_err(|message| usage(world, &VERSION_INVALID, message, format))?;
-    let plan =
-        release::plan(&as_release, world, (configured, config), checkout, &version, sandbox.as_ref())?;
+    let plan = release::plan(&as_release, world, (configured, config), checkout, &version, sandbox.as_ref())?;
     let images: Vec<&PlannedImage> = match args.image.as_slice() {
         [] => plan.images.iter().collect(),
         named => named
@@ -229,7 +228,11 @@ impl Job<'_> {
     }
 
     fn records<'s>(&'s self, image: &'s PlannedImage) -> impl Iterator<Item = &'s LegRecord> {
-        image.platforms.iter().filter_map(|platform| self.set.of_leg(&image.name, platform)).map(|r| &r.record)
+        image
+            .platforms
+            .iter()
+            .filter_map(|platform| self.set.of_leg(&image.name, platform))
+            .map(|r| &r.record)
     }
 
     async fn one(&self, image: &PlannedImage) -> Result<Result<MergedImage, Finding>, RegistryError> {
