@@ -149,3 +149,36 @@ fn people_read_one_line_an_image() {
     assert!(lines[0].ends_with("version 1.0.0  with evidence"), "{}", run.stdout);
     assert!(lines[1].trim_start().starts_with("it is of commit "), "{}", run.stdout);
 }
+
+#[test]
+fn only_what_is_stale_is_built() {
+    let project = released(|project| {
+        project.edit(
+            "loadline.toml",
+            "[image.server]\n",
+            "[image.server]\ninputs = [\"rootfs\", \"bin/**\"]\n",
+        );
+    });
+    let build = || {
+        let run =
+            project.run(&["build", "--if-stale", "--sandbox", "--version", "1.0.0", "--format", "json"]);
+        assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+        let document = run.json();
+        let names = |member: &str, key: &str| -> Vec<String> {
+            let list = document[member].as_array().cloned().unwrap_or_default();
+            list.iter().map(|one| one[key].as_str().unwrap().to_owned()).collect()
+        };
+        (names("legs", "image"), names("current", "name"))
+    };
+    assert_eq!(build(), (vec![], vec!["server".to_owned(), "worker".to_owned()]));
+    // The worker lists no inputs: every commit is another worker.
+    project.write("README", "more");
+    project.commit("Say more");
+    assert_eq!(build(), (vec!["worker".to_owned(); 2], vec!["server".to_owned()]));
+    project.write("rootfs/etc/motd", "new");
+    assert_eq!(build().1, [""; 0]);
+    // What cannot be told is not current, and nothing is built on a guess.
+    project.edit("loadline.toml", "\"bin/**\"", "\"bin/**\", \"no/such\"");
+    let run = project.run(&["build", "--if-stale", "--sandbox", "--version", "1.0.0", "--format", "json"]);
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["key-unknown".to_owned()]), "{}", run.stdout);
+}

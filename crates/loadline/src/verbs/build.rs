@@ -9,6 +9,7 @@ use loadline_core::finding::FindingDocument;
 use loadline_core::verdict::FailureDocument;
 use loadline_core::{Digest, Failure, Finding, Outcome, Platform, Verdict};
 use loadline_registry::{Client, Http, HttpOptions, Options, Repository};
+use loadline_release::current::ImageStatus;
 use loadline_release::event::{Event, Listener};
 use loadline_release::git::Checkout;
 use loadline_release::legs::{BoundReport, Depth, LegRecord, examine};
@@ -28,6 +29,7 @@ use crate::session::{Configured, configure, usage, wait};
 use crate::setup::SandboxSession;
 use crate::verbs::existing;
 use crate::verbs::release::{self, own_folder};
+use crate::verbs::status;
 use crate::world::World;
 
 /// Build images by digest, without a tag; or one to run here
@@ -52,6 +54,9 @@ pub(crate) struct Args {
     /// The platform to load; that of this machine where none is named.
     #[arg(long, value_name = "PLATFORM", requires = "load", conflicts_with = "leg")]
     platform: Option<Platform>,
+    /// Leave out images that are current: what is at every one of their repositories was made from the same.
+    #[arg(long, conflicts_with_all = ["leg", "load"])]
+    if_stale: bool,
     /// Take what is at a registry already, for images of the builder `existing`.
     #[arg(long, value_name = "IMAGE=REFERENCE")]
     existing: Vec<String>,
@@ -85,6 +90,9 @@ pub(crate) struct BuildDocument {
     verdict: Verdict,
     /// The legs that are at the registry by digest.
     legs: Vec<BuiltLeg>,
+    /// The images that were left out, because they are current.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    current: Vec<ImageStatus>,
     /// What was found.
     findings: Vec<FindingDocument>,
     /// What could not be done.
@@ -154,6 +162,24 @@ async fn build(
         http,
         Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() },
     );
+    let (wanted, current) = match args.if_stale {
+        false => (wanted, Vec::new()),
+        true => {
+            let mut names: Vec<&str> = wanted.iter().map(|(image, _)| image.name.as_str()).collect();
+            names.dedup();
+            match status::current(world, configured, checkout, &client, sandbox.as_ref(), &names).await {
+                Ok(current) => {
+                    let is_stale = |name: &str| !current.iter().any(|status| status.name == name);
+                    (wanted.into_iter().filter(|(image, _)| is_stale(&image.name)).collect(), current)
+                }
+                Err(failures) => {
+                    let outcome = Outcome { findings: Vec::new(), failures };
+                    show_outcome(world, args, configured, &outcome, (Vec::new(), Vec::new()));
+                    return Ok(outcome.verdict().into());
+                }
+            }
+        }
+    };
     let progress = Progress::new(world, args.quiet, release::open_events(world, &as_release)?);
     let scratch = own_folder(configured, sandbox.as_ref()).join("builds");
     let job = Job { args, world, plan: &plan, client: &client, root, scratch: &scratch, listener: &progress };
@@ -183,7 +209,7 @@ async fn build(
     if let Some(sandbox) = sandbox {
         sandbox.close().await;
     }
-    show_outcome(world, args, configured, &outcome, legs);
+    show_outcome(world, args, configured, &outcome, (legs, current));
     Ok(if is_usage { Exit::Usage } else { outcome.verdict().into() })
 }
 
@@ -403,12 +429,19 @@ impl Job<'_> {
     }
 }
 
-fn show_outcome(world: &World, args: &Args, configured: &Configured, outcome: &Outcome, legs: Vec<BuiltLeg>) {
+fn show_outcome(
+    world: &World,
+    args: &Args,
+    configured: &Configured,
+    outcome: &Outcome,
+    (legs, current): (Vec<BuiltLeg>, Vec<ImageStatus>),
+) {
     match args.format {
         Format::Json => {
             let document = BuildDocument {
                 verdict: outcome.verdict(),
                 legs,
+                current,
                 findings: outcome.findings.iter().map(Into::into).collect(),
                 failures: outcome.failures.iter().map(Into::into).collect(),
             };
@@ -419,6 +452,10 @@ fn show_outcome(world: &World, args: &Args, configured: &Configured, outcome: &O
         }
         Format::Human => {
             show(world, outcome, args.format, "build", &configured.root);
+            for status in &current {
+                let digest = status.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
+                world.print(&format!("{}  {}{digest} (current)", status.name, status.repository));
+            }
             for leg in &legs {
                 let there = if leg.unchanged { " (there already)" } else { "" };
                 world.print(&format!("{} {}  {}{there}", leg.image, leg.platform, leg.reference));

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use loadline_core::Failure;
-use loadline_core::config::ReleaseVersion;
+use loadline_core::config::{Config, ReleaseVersion};
 use loadline_core::document::{self, Document};
 use loadline_registry::{Client, Http, HttpOptions, Options};
 use loadline_release::current::{Evidence, ImageStatus, Inquiry, KeySource, State, StatusDocument};
@@ -87,20 +87,9 @@ async fn status(
     if !args.images.is_empty() {
         loaded.images.retain(|name, _| args.images.contains(name));
     }
-    let inquiry = Inquiry {
-        source: KeySource {
-            config: &loaded,
-            configuration: &configured.loaded.digest,
-            root: configured.root.as_std_path(),
-            commit: &checkout.commit,
-            dirty: checkout.dirty.as_ref(),
-            environment: &world.environment,
-            client: &client,
-        },
-        branch: checkout.branch.as_deref(),
-        version,
-        stand_in: sandbox.as_ref().map(|sandbox| sandbox.ready().registry.as_str()),
-    };
+    let stand_in = sandbox.as_ref().map(|sandbox| sandbox.ready().registry.as_str());
+    let mut inquiry = inquiry(world, configured, &loaded, checkout, &client, stand_in);
+    inquiry.version = version;
     let (images, outcome) = inquiry.all().await;
     if let Some(sandbox) = sandbox {
         sandbox.close().await;
@@ -122,6 +111,58 @@ async fn status(
         _ => show(world, &outcome, args.format, "status", &configured.root),
     }
     document.verdict.into()
+}
+
+fn inquiry<'a>(
+    world: &'a World,
+    configured: &'a Configured,
+    config: &'a Config,
+    checkout: &'a Checkout,
+    client: &'a Client,
+    stand_in: Option<&'a str>,
+) -> Inquiry<'a> {
+    Inquiry {
+        source: KeySource {
+            config,
+            configuration: &configured.loaded.digest,
+            root: configured.root.as_std_path(),
+            commit: &checkout.commit,
+            dirty: checkout.dirty.as_ref(),
+            environment: &world.environment,
+            client,
+        },
+        branch: checkout.branch.as_deref(),
+        version: None,
+        stand_in,
+    }
+}
+
+/// Those of these images that need not be built, with where they are.
+///
+/// # Errors
+/// What could not be told of any of them: unknown is not current.
+pub(super) async fn current(
+    world: &World,
+    configured: &Configured,
+    checkout: &Checkout,
+    client: &Client,
+    sandbox: Option<&SandboxSession>,
+    names: &[&str],
+) -> Result<Vec<ImageStatus>, Vec<Failure>> {
+    let config = &configured.loaded.config;
+    let stand_in = sandbox.map(|sandbox| sandbox.ready().registry.as_str());
+    let inquiry = inquiry(world, configured, config, checkout, client, stand_in);
+    let mut current = Vec::new();
+    let mut failures = Vec::new();
+    for name in names {
+        let Some(image) = config.images.get(*name) else { continue };
+        let (statuses, outcome) = inquiry.image(name, image).await;
+        failures.extend(outcome.failures);
+        if statuses.iter().all(|status| status.state == State::Current) {
+            current.extend(statuses);
+        }
+    }
+    if failures.is_empty() { Ok(current) } else { Err(failures) }
 }
 
 /// The status for people: one line an image and repository, the reasons below it.
