@@ -275,11 +275,7 @@ impl Repository {
 
     /// Sends a manifest by its digest without asking whether it is there: one request, which changes nothing
     /// where it is. What it names must be there before.
-    pub async fn put_manifest(
-        &self,
-        media_type: &str,
-        bytes: impl Into<Bytes>,
-    ) -> Result<(), RegistryError> {
+    pub async fn put_manifest(&self, media_type: &str, bytes: impl Into<Bytes>) -> Result<(), RegistryError> {
         let bytes = bytes.into();
         match &self.0 {
             Kind::Remote(remote) => {

@@ -57,23 +57,19 @@ impl Remote {
     /// Streams a blob into a file; the file appears only when all of it is there and right.
     pub(crate) async fn blob_to_file(&self, blob: &Descriptor, path: &Path) -> Result<(), RegistryError> {
         let request = self.blob_request(&blob.digest)?;
-        let part = part_of(path);
+        let part = Part(part_of(path));
         let mut attempts = self.client.attempts();
-        let result = loop {
-            match self.stream(&request, blob, &part).await {
+        loop {
+            match self.stream(&request, blob, &part.0).await {
                 Err(error) if attempts.again(&error).await => {}
-                Err(error) => break Err(error),
+                Err(error) => return Err(error),
                 Ok(()) => {
-                    break tokio::fs::rename(&part, path).await.map_err(|source| {
+                    return tokio::fs::rename(&part.0, path).await.map_err(|source| {
                         request.error(RegistryErrorKind::Io { path: path.to_owned(), source })
                     });
                 }
             }
-        };
-        if result.is_err() {
-            let _ = tokio::fs::remove_file(&part).await;
         }
-        result
     }
 
     /// A blob as another request's body, its size checked before it is taken.
@@ -154,6 +150,15 @@ impl crate::client::Client {
 
 fn mismatch(blob: &Descriptor, actual: String) -> RegistryErrorKind {
     RegistryErrorKind::DigestMismatch { expected: blob.digest.clone(), actual }
+}
+
+/// A file that is being written. What was not finished goes, also where whoever waited for it does no longer.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// The name that a file has while it is being written, unlike that of any other writer.
