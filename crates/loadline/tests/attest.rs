@@ -1,0 +1,464 @@
+//! `loadline attest`, against a sandbox: what is signed, where it hangs, and what happens when a service is down.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod attesting;
+mod support;
+
+use std::time::{Duration, Instant};
+
+use attesting::{BUILT, COMMIT, FakeGitHub, Stage, WHO};
+use base64::Engine as _;
+use loadline_core::Digest;
+use loadline_core::statement::{Statement, Subject};
+use serde_json::{Value, json};
+use support::Run;
+
+const CYCLONEDX: &str = "https://cyclonedx.org/bom";
+const SLSA: &str = "https://slsa.dev/provenance/v1";
+
+#[track_caller]
+fn good(run: &Run) -> Value {
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    run.json()
+}
+
+/// The statement inside a bundle.
+fn statement(bundle: &Value) -> Value {
+    let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::STANDARD.decode(payload).unwrap()).unwrap()
+}
+
+const PREDICATE: [&str; 4] = ["--predicate", "predicate.json", "--type", "cyclonedx"];
+
+#[test]
+fn a_predicate_hangs_on_the_index_and_every_platform_and_a_rerun_does_nothing() {
+    let stage = Stage::new();
+    let args = [&PREDICATE[..], &["--bundle", "b.json", &stage.tagged]].concat();
+    let document = good(&stage.attest(&args));
+    let done = &document["attestations"][0];
+    assert_eq!(done["image"], format!("{}@{}", stage.image(), stage.digests[0]));
+    assert_eq!((done["bundle"].as_str(), done["attached"].as_u64()), (Some("signed"), Some(3)));
+    assert_eq!(stage.log_size(), 1);
+    for digest in &stage.digests {
+        assert_eq!(stage.hangs_on(digest), [CYCLONEDX]);
+        assert!(stage.verifies("b.json", WHO, &stage.issuer(), digest));
+    }
+    assert!(!stage.verifies("b.json", WHO, &stage.issuer(), &Digest::of("another")));
+    let said = statement(&stage.json("b.json"));
+    assert_eq!(said["predicate"], stage.json("predicate.json"));
+    assert_eq!(said["subject"].as_array().unwrap().len(), 3);
+
+    // Again, with the ledger and without it: found, nothing signed, nothing pushed.
+    for ledger in [".loadline/attest", "elsewhere"] {
+        let again = [&PREDICATE[..], &["--ledger", ledger, "--bundle", "c.json", &stage.tagged]].concat();
+        let done = good(&stage.attest(&again))["attestations"][0].clone();
+        assert_eq!((done["bundle"].as_str(), done["attached"].as_u64()), (Some("found"), Some(0)), "{done}");
+        assert_eq!(stage.json("b.json"), stage.json("c.json"));
+    }
+    assert_eq!((stage.log_size(), stage.hangs_on(&stage.digests[0]).len()), (1, 1));
+    // What somebody else signed with the same words is not ours.
+    let other = stage.sandbox.token(&loadline_sandbox::TokenRequest::email("other@example.com")).unwrap();
+    stage.write("token", other.expose());
+    let again = [&PREDICATE[..], &["--ledger", "third", &stage.tagged]].concat();
+    assert_eq!(good(&stage.attest(&again))["attestations"][0]["bundle"], "signed");
+}
+
+#[test]
+fn one_platform_the_index_alone_or_what_a_statement_speaks_of() {
+    let stage = Stage::new();
+    good(&stage.attest(&[&PREDICATE[..], &["--platform", "linux/arm64", &stage.tagged]].concat()));
+    let counts = |stage: &Stage| stage.digests.iter().map(|d| stage.hangs_on(d).len()).collect::<Vec<_>>();
+    assert_eq!(counts(&stage), [0, 0, 1]);
+    good(&stage.attest(&[&PREDICATE[..], &["--index", &stage.tagged]].concat()));
+    assert_eq!(counts(&stage), [1, 0, 1]);
+    let subject = |digest: &Digest| Subject::new("widget", digest);
+    let about = |digests: &[&Digest]| {
+        let subjects = digests.iter().map(|digest| subject(digest)).collect();
+        serde_json::to_string(&Statement::new(subjects, "https://example.com/x/v1", json!({}))).unwrap()
+    };
+    stage.write("statement.json", &about(&[&Digest::of("elsewhere"), &stage.digests[1]]));
+    good(&stage.attest(&["--statement", "statement.json", &stage.tagged]));
+    assert_eq!(counts(&stage), [1, 1, 1]);
+
+    stage.write("statement.json", &about(&[&Digest::of("elsewhere")]));
+    let run = stage.attest(&["--statement", "statement.json", &stage.tagged]);
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["input-unreadable".to_owned()]));
+    let run = stage.attest(&[&PREDICATE[..], &["--platform", "linux/s390x", &stage.tagged]].concat());
+    assert_eq!(run.code, Some(3));
+    assert!(run.stdout.contains("linux/amd64, linux/arm64"), "{}", run.stdout);
+    assert_eq!(stage.log_size(), 3);
+}
+
+#[test]
+fn a_dry_run_shows_the_statement_and_does_nothing() {
+    let stage = Stage::new();
+    let run = stage.attest(&[&PREDICATE[..], &["--dry-run", &stage.tagged]].concat());
+    assert_eq!(run.json()["predicateType"], CYCLONEDX);
+    assert_eq!(run.code, Some(0));
+    assert_eq!((stage.log_size(), stage.hangs_on(&stage.digests[0]).len()), (0, 0));
+    let run = stage.attest(&["--dry-run", &stage.tagged]);
+    assert_eq!(
+        run.code,
+        Some(3),
+        "without a predicate and a pipeline there is nothing to say: {}",
+        run.stdout
+    );
+}
+
+/// The variables of a job under GitHub Actions, its workflow called by another, its identity the ambient one.
+fn actions(stage: &Stage) -> Vec<(&'static str, String)> {
+    let claims = [
+        ("repository", "acme/widget"),
+        ("repository_id", "12"),
+        ("repository_owner_id", "34"),
+        ("event_name", "workflow_dispatch"),
+        ("runner_environment", "github-hosted"),
+        ("ref", "refs/heads/main"),
+        ("sha", COMMIT),
+        ("workflow_sha", COMMIT),
+        ("job_workflow_ref", "acme/ci/.github/workflows/build.yml@refs/heads/main"),
+    ];
+    let claims = claims.map(|(name, value)| format!("claim.{name}={value}")).join("&");
+    vec![
+        ("GITHUB_SERVER_URL", "https://github.com".into()),
+        ("GITHUB_REPOSITORY", "acme/widget".into()),
+        ("GITHUB_WORKFLOW_REF", "acme/widget/.github/workflows/release.yml@refs/heads/main".into()),
+        ("GITHUB_RUN_ID", "7".into()),
+        ("GITHUB_RUN_ATTEMPT", "2".into()),
+        ("GITHUB_SHA", COMMIT.into()),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/github/token?{claims}", stage.sandbox.ready().issuer)),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "runner".into()),
+    ]
+}
+
+#[test]
+fn under_github_actions_provenance_says_what_the_run_and_buildkit_knew() {
+    let stage = Stage::new();
+    let variables = actions(&stage);
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let args = ["--bundle", "b.json", &stage.tagged];
+    good(&stage.attest_in(&args, &variables));
+    let said = statement(&stage.json("b.json"));
+    assert_eq!(said["predicateType"], SLSA);
+    let definition = &said["predicate"]["buildDefinition"];
+    assert_eq!(definition["buildType"], "https://actions.github.io/buildtypes/workflow/v1");
+    let external = &definition["externalParameters"];
+    assert_eq!(
+        external["workflow"],
+        json!({"repository": "https://github.com/acme/widget", "ref": "refs/heads/main", "path": ".github/workflows/release.yml"})
+    );
+    assert_eq!(external["buildArgs"], json!({"VERSION": "1"}));
+    assert_eq!(
+        (&external["dockerfile"], &external["target"]),
+        (&json!("Dockerfile.widget"), &json!("production"))
+    );
+    assert_eq!(
+        definition["internalParameters"]["github"],
+        json!({"event_name": "workflow_dispatch", "repository_id": "12", "repository_owner_id": "34", "runner_environment": "github-hosted"})
+    );
+    let dependencies = definition["resolvedDependencies"].as_array().unwrap();
+    let commits: Vec<_> = dependencies
+        .iter()
+        .filter_map(|one| Some((one["name"].as_str()?, one["digest"]["gitCommit"].as_str()?)))
+        .collect();
+    assert_eq!(commits, [("source", BUILT), ("workflow", COMMIT)]);
+    let bases: Vec<_> = dependencies.iter().filter(|one| one["name"] == "base").collect();
+    assert_eq!(bases.len(), 2);
+    assert_eq!(bases[0]["digest"]["sha256"], Digest::of("linux/amd64").hex());
+    // The job's own workflow, which the token alone knows; not the one at the top.
+    let builder = "https://github.com/acme/ci/.github/workflows/build.yml@refs/heads/main";
+    assert_eq!(said["predicate"]["runDetails"]["builder"]["id"], builder);
+    assert_eq!(
+        said["predicate"]["runDetails"]["metadata"]["invocationId"],
+        "https://github.com/acme/widget/actions/runs/7/attempts/2"
+    );
+    let issuer = format!("{}/github", stage.sandbox.ready().issuer);
+    assert!(stage.verifies("b.json", builder, &issuer, &stage.digests[2]));
+    // The same run again says the same, and does nothing.
+    let again = good(&stage.attest_in(&[&args[..], &["--ledger", "other"]].concat(), &variables));
+    assert_eq!(again["attestations"][0]["bundle"], "found");
+    assert_eq!(stage.log_size(), 1);
+}
+
+#[test]
+fn under_gitlab_the_build_type_is_our_own() {
+    let stage = Stage::new();
+    let job = loadline_sandbox::GitLabJob::new("acme/widget", "main", COMMIT);
+    let token = stage.sandbox.gitlab_token(&job).unwrap();
+    let variables = [
+        ("GITLAB_CI", "true"),
+        ("CI_PROJECT_URL", "https://gitlab.com/acme/widget"),
+        ("CI_COMMIT_BRANCH", "main"),
+        ("CI_COMMIT_SHA", COMMIT),
+        ("CI_JOB_URL", "https://gitlab.com/acme/widget/-/jobs/1"),
+        ("SIGSTORE_ID_TOKEN", token.expose()),
+    ];
+    good(&stage.attest_in(&["--bundle", "b.json", &stage.tagged], &variables));
+    let said = statement(&stage.json("b.json"));
+    assert_eq!(
+        said["predicate"]["buildDefinition"]["buildType"],
+        "https://loadline.dev/buildtypes/release/v1"
+    );
+    assert_eq!(said["predicate"]["runDetails"]["builder"]["id"], job.identity());
+    let issuer = format!("{}/gitlab", stage.sandbox.ready().issuer);
+    assert!(stage.verifies("b.json", &job.identity(), &issuer, &stage.digests[0]));
+}
+
+#[test]
+fn too_large_is_a_finding_before_anything_is_signed() {
+    let stage = Stage::new();
+    let components: Vec<_> = (0..13_000)
+        .map(|n| json!({"type": "file", "name": format!("/usr/lib/{n}"), "note": "x".repeat(1000)}))
+        .collect();
+    stage.write("predicate.json", &json!({"bomFormat": "CycloneDX", "components": components}).to_string());
+    let run = stage.attest(&[&PREDICATE[..], &[&stage.tagged]].concat());
+    assert_eq!((run.code, run.codes()), (Some(1), vec!["statement-too-large".to_owned()]), "{}", run.stderr);
+    assert_eq!((stage.log_size(), stage.hangs_on(&stage.digests[0]).len()), (0, 0));
+    let human: Vec<String> = stage.trust();
+    let human: Vec<&str> = human.iter().map(String::as_str).collect();
+    let tagged = stage.tagged.clone();
+    let args = [&["attest", "--identity-token", "token"], &human[..], &PREDICATE[..], &[&tagged]].concat();
+    let text = String::from_utf8(stage.command(&args, &[]).output().unwrap().stderr).unwrap();
+    assert!(text.contains("components (13,000 of them)") && text.contains("file components"), "{text}");
+}
+
+#[test]
+fn a_service_that_is_down_is_waited_for_then_exit_3_and_a_rerun_leaves_one_log_entry() {
+    for service in ["caUrls", "tsaUrls", "rekorTlogUrls"] {
+        let stage = Stage::new();
+        let config = stage.without(service);
+        let root = stage.sandbox.ready().trusted_root.display().to_string();
+        let tagged = stage.tagged.clone();
+        let mut args = vec!["attest", "--format", "json", "--identity-token", "token", "--patience", "2s"];
+        args.extend(["--trusted-root", &root, "--signing-config", &config]);
+        args.extend(PREDICATE);
+        args.push(&tagged);
+        let began = Instant::now();
+        let run = support::run_of(&stage.command(&args, &[]).output().unwrap());
+        let took = began.elapsed();
+        assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-unreachable".to_owned()]), "{service}");
+        assert!(run.stdout.contains("refuses connections"), "{}", run.stdout);
+        assert!(run.stderr.contains("trying again"), "{service}: {}", run.stderr);
+        assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(15), "{service}: {took:?}");
+        assert_eq!((stage.log_size(), stage.hangs_on(&stage.digests[0]).len()), (0, 0), "{service}");
+        // Nobody waits where nobody said so.
+        let impatient: Vec<&str> = args.iter().map(|arg| if *arg == "2s" { "0s" } else { arg }).collect();
+        let run = support::run_of(&stage.command(&impatient, &[]).output().unwrap());
+        assert!(run.code == Some(3) && !run.stderr.contains("trying again"), "{}", run.stderr);
+
+        good(&stage.attest(&[&PREDICATE[..], &[&tagged]].concat()));
+        assert_eq!((stage.log_size(), stage.hangs_on(&stage.digests[0]).len()), (1, 1), "{service}");
+    }
+}
+
+#[test]
+fn what_was_signed_and_not_pushed_is_not_signed_again() {
+    let stage = Stage::with(|options| options.read_only = false);
+    let args = [&PREDICATE[..], &["--bundle", "b.json", &stage.tagged]].concat();
+    good(&stage.attest(&args));
+    // The registry forgets what hung there, as it does for whoever was ended between signing and pushing.
+    let repository = stage.repository();
+    let url = |digest: &Digest| {
+        format!("http://{}/v2/acme/widget/manifests/{digest}", stage.sandbox.ready().registry)
+    };
+    for digest in &stage.digests {
+        let referrers = stage.runtime.block_on(repository.referrers(digest)).unwrap();
+        for one in referrers.descriptors {
+            let gone = reqwest::Client::new().delete(url(&one.digest)).send();
+            assert!(stage.runtime.block_on(gone).unwrap().status().is_success());
+        }
+        assert!(stage.hangs_on(digest).is_empty());
+    }
+    let again = good(&stage.attest(&args));
+    assert_eq!(again["attestations"][0]["bundle"], "saved");
+    assert_eq!((stage.log_size(), stage.hangs_on(&stage.digests[1]).len()), (1, 1));
+}
+
+#[test]
+fn a_fixed_token_that_has_expired_ends_it_at_once() {
+    let stage = Stage::new();
+    stage.write("token", &stage.email_token(-60));
+    let began = Instant::now();
+    let run = stage.attest(&[&PREDICATE[..], &["--patience", "10m", &stage.tagged]].concat());
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-token".to_owned()]), "{}", run.stdout);
+    assert!(run.stdout.contains("expired at") && run.stdout.contains("give a fresh one"), "{}", run.stdout);
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert_eq!(stage.log_size(), 0);
+}
+
+#[test]
+fn ctrl_c_ends_the_waiting() {
+    let stage = Stage::new();
+    let config = stage.without("caUrls");
+    let root = stage.sandbox.ready().trusted_root.display().to_string();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("loadline"))
+        .current_dir(stage.path())
+        .env_clear()
+        .env("HOME", stage.path())
+        .args(["attest", "--identity-token", "token", "--patience", "10m"])
+        .args(["--trusted-root", &root, "--signing-config", &config])
+        .args(PREDICATE)
+        .arg(stage.tagged.clone())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It says that it waits; then it is told to stop.
+    let mut line = String::new();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap());
+    while !line.contains("trying again") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut lines, &mut line).unwrap(), 0, "it ended by itself");
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn two_writers_of_one_fallback_tag_lose_nothing() {
+    let stage = Stage::with(|options| options.no_referrers = true);
+    let names: Vec<String> = (0..6).map(|n| format!("https://example.com/p{n}/v1")).collect();
+    let tagged = stage.tagged.clone();
+    let running: Vec<_> = names
+        .iter()
+        .map(|name| stage.start(&["--predicate", "predicate.json", "--type", name, &tagged]))
+        .collect();
+    for child in running {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    for digest in &stage.digests {
+        assert_eq!(stage.hangs_on(digest), names);
+    }
+    let repository = stage.repository();
+    let tag = format!("sha256-{}", stage.digests[0].hex());
+    let index = stage.runtime.block_on(repository.manifest(&tag)).unwrap();
+    let index: Value = serde_json::from_slice(&index.bytes).unwrap();
+    for entry in index["manifests"].as_array().unwrap() {
+        assert_eq!(entry["artifactType"], "application/vnd.dev.sigstore.bundle.v0.3+json");
+        assert_eq!(entry["annotations"]["dev.sigstore.bundle.content"], "dsse-envelope");
+    }
+}
+
+#[test]
+fn a_long_lived_key_signs_too_and_cosigns_encrypted_form_takes_its_password() {
+    let stage = Stage::new();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attesting");
+    let signed = |args: &[&str], variables: &[(&str, &str)]| {
+        stage.attest_in(
+            &[&PREDICATE[..], &["--bundle", "b.json", "--ledger", "l"], args, &[&stage.tagged]].concat(),
+            variables,
+        )
+    };
+    let (plain, encrypted) = (format!("{fixtures}/key.pem"), format!("{fixtures}/cosign.key"));
+    assert_eq!(good(&signed(&["--key", &plain], &[]))["attestations"][0]["bundle"], "signed");
+    assert!(stage.json("b.json")["verificationMaterial"]["publicKey"].is_object());
+    assert_eq!(good(&signed(&["--key", &plain], &[]))["attestations"][0]["bundle"], "found");
+    let pem = std::fs::read_to_string(&plain).unwrap();
+    assert_eq!(good(&signed(&["--key", "env:PEM"], &[("PEM", &pem)]))["attestations"][0]["bundle"], "found");
+
+    let right = [("COSIGN_PASSWORD", "only-for-tests")];
+    let run = stage.attest_in(
+        &[&PREDICATE[..], &["--ledger", "m", "--bundle", "c.json", "--key", &encrypted, &stage.tagged]]
+            .concat(),
+        &right,
+    );
+    assert_eq!(good(&run)["attestations"][0]["bundle"], "signed");
+    let root = stage.sandbox.ready().trusted_root.display().to_string();
+    let digest = stage.digests[0].to_string();
+    let public = format!("{fixtures}/cosign.pub");
+    let verify = |bundle: &str| {
+        let args = ["verify-bundle", "--bundle", bundle, "--key", &public, "--trusted-root", &root, &digest];
+        stage.command(&args, &[]).output().unwrap().status.code()
+    };
+    assert_eq!((verify("c.json"), verify("b.json")), (Some(0), Some(1)));
+    for wrong in ["", "only-for-test"] {
+        let run = signed(&["--key", &encrypted], &[("COSIGN_PASSWORD", wrong)]);
+        assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-key".to_owned()]), "{}", run.stdout);
+        assert!(run.stdout.contains("COSIGN_PASSWORD"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn github_gets_each_bundle_once_where_the_job_may() {
+    let stage = Stage::new();
+    let github = FakeGitHub::start(&stage, true);
+    github.asked.lock().unwrap().limited = 1;
+    let args = [
+        &["--identity-token", "token", "--patience", "20s"],
+        &PREDICATE[..],
+        &["--bundle", "b.json", &stage.tagged],
+    ]
+    .concat();
+    let run = stage.attest_in(&args, &github.variables());
+    assert_eq!(good(&run)["attestations"][0]["added_to_github"], true);
+    assert!(run.stderr.contains("too many requests"), "{}", run.stderr);
+    assert!(!run.stderr.contains("a-token-of-github"));
+    {
+        let asked = github.asked.lock().unwrap();
+        assert_eq!(asked.posted, [stage.json("b.json")]);
+        assert!(asked.tokens.iter().all(|token| token == "Bearer a-token-of-github"), "{:?}", asked.tokens);
+    }
+    let again = good(&stage.attest_in(&[&args[..], &["--ledger", "other"]].concat(), &github.variables()));
+    assert_eq!(again["attestations"][0]["added_to_github"], false);
+    assert_eq!(github.asked.lock().unwrap().posted.len(), 1);
+    // Off is off.
+    let off = good(&stage.attest_in(&[&args[..], &["--github", "off"]].concat(), &github.variables()));
+    assert_eq!(off["attestations"][0]["added_to_github"], Value::Null);
+}
+
+#[test]
+fn a_missing_permission_is_named_and_only_where_demanded_does_it_end_things() {
+    let stage = Stage::new();
+    let github = FakeGitHub::start(&stage, false);
+    let args = [&["--identity-token", "token"], &PREDICATE[..], &[&stage.tagged]].concat();
+    let run = stage.attest_in(&[&args[..], &["--github", "on"]].concat(), &github.variables());
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["github-permission".to_owned()]), "{}", run.stdout);
+    assert!(run.stdout.contains("attestations: write"), "{}", run.stdout);
+    assert_eq!(stage.log_size(), 0, "it is known before anything is signed");
+    let document = good(&stage.attest_in(&args, &github.variables()));
+    assert_eq!(document["findings"][0]["code"], "github-permission");
+    assert_eq!(document["findings"][0]["severity"], "warning");
+    assert_eq!(document["attestations"][0]["added_to_github"], Value::Null);
+    assert_eq!(stage.hangs_on(&stage.digests[0]), [CYCLONEDX]);
+    // Without a token there is nothing to be asked with.
+    let run = stage.attest_in(&[&args[..], &["--github", "on"]].concat(), &[]);
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["signer-unknown".to_owned()]));
+}
+
+#[test]
+fn services_and_trust_that_do_not_belong_together_push_nothing() {
+    let (stage, other) = (Stage::new(), Stage::new());
+    let root = other.sandbox.ready().trusted_root.display().to_string();
+    let config = stage.sandbox.ready().signing_config.display().to_string();
+    let tagged = stage.tagged.clone();
+    let mut args = vec!["attest", "--format", "json", "--identity-token", "token"];
+    args.extend(["--trusted-root", &root, "--signing-config", &config]);
+    args.extend(PREDICATE);
+    args.push(&tagged);
+    let run = support::run_of(&stage.command(&args, &[]).output().unwrap());
+    assert_eq!(run.code, Some(3), "{}", run.stdout);
+    assert!(run.stdout.contains("nothing was pushed"), "{}", run.stdout);
+    assert!(stage.hangs_on(&stage.digests[0]).is_empty());
+}
+
+#[test]
+fn wrong_usage_is_two() {
+    let stage = Stage::new();
+    let tagged = stage.tagged.clone();
+    for args in [
+        &["--predicate", "predicate.json", &tagged][..],
+        &["--type", "cyclonedx", &tagged],
+        &["--predicate", "predicate.json", "--type", "cyclonedy", &tagged],
+        &["--predicate", "predicate.json", "--type", "cyclonedx", "--statement", "s", &tagged],
+        &["--index", "--platform", "linux/amd64", &tagged],
+        &["--key", "k", &tagged],
+        &[],
+    ] {
+        assert_eq!(stage.attest(args).code, Some(2), "{args:?}");
+    }
+    let two = [&PREDICATE[..], &["--bundle", "b.json", &tagged, &tagged]].concat();
+    assert_eq!(stage.attest(&two).code, Some(2));
+}
