@@ -14,13 +14,6 @@ fn drifted() -> Project {
     project
 }
 
-/// With what the project of the release's tests lacks for a check without warnings.
-fn complete(project: &Project) {
-    project.write(".dockerignore", "target\n.git\n.env\nreports\n");
-    let workflow = "on: push\npermissions: {}\njobs:\n  release:\n    runs-on: ubuntu-24.04\n    steps: []\n";
-    project.write(".github/workflows/release.yml", workflow);
-}
-
 fn codes(run: &Run) -> Vec<String> {
     let document = run.json();
     assert_eq!(document["schema"], "loadline/findings/v1");
@@ -31,7 +24,6 @@ fn codes(run: &Run) -> Vec<String> {
 #[test]
 fn a_clean_project_passes_in_one_line() {
     let project = Project::new();
-    complete(&project);
     let run = project.run(&["check"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
     assert_snapshot!(run.stdout, @"pass: 1 shared region and 2 images are as they should be");
@@ -41,7 +33,6 @@ fn a_clean_project_passes_in_one_line() {
 #[test]
 fn drift_is_shown_and_mended() {
     let project = drifted();
-    complete(&project);
     let run = project.run(&["check"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     assert_snapshot!(run.stderr, @r"

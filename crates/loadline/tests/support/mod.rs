@@ -66,6 +66,10 @@ Architecture: amd64
 Version: 1:1.2.13
 ";
 
+/// What `[verify]` names as the workflow that signs.
+const WORKFLOW: &str =
+    "on: push\npermissions: {}\njobs:\n  release:\n    runs-on: ubuntu-24.04\n    steps: []\n";
+
 /// The project and the folder it is in.
 pub struct Project {
     folder: TempDir,
@@ -105,7 +109,8 @@ impl Project {
         let project = Self { folder: tempfile::tempdir().unwrap() };
         project.write("loadline.toml", CONFIG);
         project.write(".gitignore", "/target/\n");
-        project.write(".dockerignore", "target\n.git\nreports\n");
+        project.write(".dockerignore", "target\n.git\n.env\nreports\n");
+        project.write(".github/workflows/release.yml", WORKFLOW);
         project.write(
             "Dockerfile.server",
             &format!("{SHARED}FROM base\nEXPOSE 3000\nENTRYPOINT [\"/usr/bin/hello\"]\n"),
@@ -211,6 +216,34 @@ impl Project {
     pub fn run(&self, args: &[&str]) -> Run {
         let output = self.command(args).output().unwrap();
         run_of(&output)
+    }
+
+    /// Runs the program in the project, and watches how much memory it takes: KiB at its peak.
+    #[allow(clippy::disallowed_methods, reason = "what is measured is a process of its own")]
+    pub fn run_watched(&self, args: &[&str]) -> (Run, u64) {
+        let child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("loadline"))
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.path())
+            .args(args)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let watcher = std::thread::spawn(move || {
+            let mut peak = 0;
+            // Until it is gone: a process that has ended has no memory left to tell of.
+            while let Ok(text) = std::fs::read_to_string(&status) {
+                let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) else { break };
+                peak = line.trim().trim_end_matches(" kB").parse().unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            peak
+        });
+        let output = child.wait_with_output().unwrap();
+        (run_of(&output), watcher.join().unwrap())
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
