@@ -235,7 +235,7 @@ pub(crate) fn ambient(world: &World) -> Result<TokenSource, Failure> {
         })),
         _ => Err(Failure::new(&SIGNER_UNKNOWN, "there is no identity token to sign with").help(
             "under GitHub Actions give the job `id-token: write`; under GitLab `id_tokens: { SIGSTORE_ID_TOKEN: { aud: \
-             sigstore } }`; elsewhere set SIGSTORE_ID_TOKEN",
+             sigstore } }`; elsewhere set SIGSTORE_ID_TOKEN; to try a release without one, use --sandbox",
         )),
     }
 }

@@ -372,7 +372,7 @@ fn evidence_that_one_of_several_registries_loses_holds_up_all() {
     let world = mirrored("GET mirror/widget/referrers:404");
     let run = world.release(WORKFLOW, &[]);
     assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
-    assert!(run.codes().iter().all(|code| code == "evidence-missing"), "{:?}", run.codes());
+    assert!(run.codes().iter().all(|code| code.starts_with("evidence-")), "{:?}", run.codes());
     nothing_is_tagged(&world, &run, "verify");
 }
 
