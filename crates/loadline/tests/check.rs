@@ -279,3 +279,51 @@ fn a_plain_git_hook_refuses_drift_and_takes_what_is_mended() {
     assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
     project.git(&["diff", "--exit-code", "HEAD"]);
 }
+
+#[test]
+fn what_the_check_refuses_is_not_released() {
+    let unknown_rule = "[check.rules]\nbase-unpined = \"off\"\n\n[verify]";
+    let changes: [(&str, &str, &str, &str, i32); 4] = [
+        (
+            "secret-in-dockerfile",
+            "Dockerfile.worker",
+            "USER 1000",
+            "ENV AWS=AKIAABCDEFGHIJKLMNOP\nUSER 1000",
+            1,
+        ),
+        ("runner-unpinned", ".github/workflows/release.yml", "ubuntu-24.04", "ubuntu-latest", 1),
+        (
+            "base-unpinned",
+            "Dockerfile.worker",
+            "USER 1000",
+            "COPY --from=busybox /bin/sh /bin/\nUSER 1000",
+            1,
+        ),
+        ("config-unknown-rule", "loadline.toml", "[verify]", unknown_rule, 2),
+    ];
+    for (code, file, from, to, exit) in changes {
+        let project = Project::new();
+        project.edit(file, from, to);
+        project.commit("Change");
+        let checked = project.run(&["check", "--format", "json"]);
+        assert_eq!(checked.code, Some(exit), "{code}: {}", checked.stdout);
+        assert!(codes(&checked).contains(&code.to_owned()), "{code}");
+        let released = project.release(&["--version", "1.0.0"]);
+        assert_eq!(released.code, Some(1), "{code}: {}", released.stdout);
+        assert!(released.codes().contains(&code.to_owned()), "{code}: {:?}", released.codes());
+        let document = released.json();
+        assert_eq!(document["images"], serde_json::json!([]), "{code}");
+        assert_eq!(document["effects"]["blobs_pushed"], 0, "{code}");
+    }
+    // A level that the configuration sets holds for both.
+    let project = Project::new();
+    project.edit("loadline.toml", "[verify]", "[check.rules]\nrunner-unpinned = \"warning\"\n\n[verify]");
+    project.edit(".github/workflows/release.yml", "ubuntu-24.04", "ubuntu-latest");
+    project.commit("Change");
+    assert_eq!(project.run(&["check"]).code, Some(0));
+    let released = project.release(&["--version", "1.0.0"]);
+    assert_eq!(released.code, Some(0), "{}", released.stderr);
+    let document = released.json();
+    let mut found = document["findings"].as_array().unwrap().iter();
+    assert!(found.any(|f| f["code"] == "runner-unpinned" && f["severity"] == "warning"), "{document:#}");
+}
