@@ -68,7 +68,7 @@ fn who_signed_is_the_whole_question() {
     assert_eq!(codes(&run), ["evidence-missing", "issuer-mismatch"]);
     // Without --trusted-root nobody believes the sandbox.
     let issuer = &released.sandbox.ready().issuer;
-    let run = released.project.run(&["verify", "--issuer", issuer, "--format", "json", tag]);
+    let run = released.project.run(&["verify", "--issuer", issuer, "--no-github", "--format", "json", tag]);
     assert_eq!(codes(&run), ["evidence-missing", "instance-unknown"]);
 
     assert_eq!(codes(&released.json(&["--platform", "linux/s390x", tag])), ["platform-missing"]);
@@ -129,4 +129,94 @@ fn a_policy_without_a_signer_is_wrong_usage() {
     assert!(run.stderr.contains("signer-workflow"), "{}", run.stderr);
     assert_eq!(project.run(&["verify"]).code, Some(2));
     assert_eq!(project.run(&["verify", "Not A Reference"]).code, Some(2));
+}
+
+#[test]
+fn what_is_demanded_comes_from_a_file_from_arguments_or_from_the_configuration() {
+    let released = Released::new();
+    let issuer = &released.sandbox.ready().issuer;
+    let root = released.sandbox.ready().trusted_root.display().to_string();
+    let (tag, project) = (&released.server.0, &released.project);
+    // The roots of a policy file count from its folder; those of arguments from here.
+    let policy = format!(
+        "schema = \"loadline/policy/v1\"\n[[identity]]\nsigner-workflow = \".github/workflows/release.yml\"\n\
+         issuer = \"{issuer}\"\n[source]\nrepository = \"github.com/acme/widget\"\n[evidence]\n\
+         predicates = [\"cyclonedx\"]\nlog-online = true\n[trust]\nroots = [\"root.json\"]\n"
+    );
+    project.write("policies/widget.toml", &policy);
+    std::fs::copy(&root, project.path().join("policies/root.json")).unwrap();
+    let run = project.run(&["verify", "--policy", "policies/widget.toml", "--format", "json", tag]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.json()["images"][0]["demands"].as_array().unwrap().len(), 2, "an SBOM a platform");
+    let run = project.run(&[
+        "verify",
+        "--policy",
+        "policies/widget.toml",
+        "--ref",
+        "refs/tags/v9",
+        "--format",
+        "json",
+        tag,
+    ]);
+    assert_eq!(
+        (run.code, run.codes().contains(&"ref-mismatch".to_owned())),
+        (Some(1), true),
+        "{}",
+        run.stdout
+    );
+
+    // Arguments alone: any workflow of the repository, any good signature.
+    let args = ["verify", "--trusted-root", &root, "--issuer", issuer, "--format", "json"];
+    let alone = |more: &[&str]| project.run(&[&args[..], more, &[tag]].concat());
+    project.edit("loadline.toml", "signer-workflow", "broken");
+    assert_eq!(alone(&["--repo", "github.com/acme/widget"]).code, Some(0));
+    assert_eq!(alone(&["--repo", "github.com/acme/gadget"]).code, Some(1));
+    let subject = "https://github\\.com/acme/widget/.*";
+    assert_eq!(alone(&["--certificate-identity-regexp", subject, "--log-online"]).code, Some(0));
+    // The configuration is not read where a signer is named; where none is, it is, and is wrong here.
+    assert_eq!(alone(&[]).code, Some(2));
+
+    for (text, says) in [
+        ("schema = \"loadline/policy/v1\"", "who signs"),
+        ("schema = \"loadline/policy/v1\"\nidentiti = 1", "identiti"),
+        ("schema = \"loadline/policy/v7\"", "loadline/policy/v7"),
+        ("schema = ", "line 1"),
+    ] {
+        project.write("bad.toml", text);
+        let run = project.run(&["verify", "--policy", "bad.toml", tag]);
+        assert_eq!(run.code, Some(2), "{text}: {}", run.stderr);
+        assert!(run.stderr.contains("policy-invalid") && run.stderr.contains(says), "{text}: {}", run.stderr);
+    }
+    let conflict = project.run(&["verify", "--policy", "bad.toml", "--config", "loadline.toml", tag]);
+    assert_eq!(conflict.code, Some(2));
+}
+
+#[test]
+fn the_verdict_says_its_reasons_in_every_format() {
+    let released = Released::new();
+    let (project, tag) = (&released.project, &released.server.0);
+    project.edit(
+        "loadline.toml",
+        "release.yml\"",
+        "release.yml\"\npredicates = [\"cyclonedx\", \"openvex\"]",
+    );
+    let human = released.verify(&[tag]);
+    assert_eq!((human.code, human.stdout.as_str()), (Some(1), ""));
+    let lines: Vec<&str> = human.stderr.lines().collect();
+    let at = lines.iter().position(|line| line.contains("FAIL openvex")).expect(&human.stderr);
+    assert!(lines[at + 1].contains("evidence-missing: found no openvex"), "{}", human.stderr);
+    assert!(lines.iter().any(|line| line.contains("pass cyclonedx by https://github.com/acme/widget/")));
+    let markdown = released.verify(&["--format", "markdown", tag]);
+    assert!(
+        markdown.stdout.contains("| **fail** |") && markdown.stdout.contains("| pass |"),
+        "{}",
+        markdown.stdout
+    );
+    let sarif = released.verify(&["--format", "sarif", tag]).json();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "evidence-missing");
+    let document = released.json(&[tag]).json();
+    let demands = document["images"][0]["demands"].as_array().unwrap();
+    let failed: Vec<_> = demands.iter().filter(|demand| demand["verdict"] == "fail").collect();
+    assert_eq!((demands.len(), failed.len()), (4, 2));
+    assert!(failed.iter().all(|demand| demand["findings"][0]["code"] == "evidence-missing"), "{failed:?}");
 }
