@@ -16,7 +16,7 @@ use crate::error::{RegistryError, RegistryErrorKind};
 use crate::image::ImageConfig;
 use crate::index::{BuiltIndex, IndexBuilder};
 use crate::manifest::Manifest;
-use crate::repository::{Kind, Repository};
+use crate::repository::Repository;
 
 /// The largest configuration that is read.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -96,15 +96,8 @@ async fn bare(repository: &Repository, manifest: Manifest) -> Result<Descriptor,
 
 async fn push(repository: &Repository, built: &BuiltIndex, tags: &[&str]) -> Result<(), RegistryError> {
     let bytes = Bytes::from(built.bytes.clone());
-    match &repository.0 {
-        // Sent without asking first: the answer would cost as much as the index.
-        Kind::Remote(remote) => {
-            remote.put_digest(&built.digest.to_string(), built.media_type, bytes.clone()).await?;
-        }
-        Kind::Layout(_) => {
-            repository.push_manifest(built.media_type, bytes.clone()).await?;
-        }
-    }
+    // Sent without asking first: the answer would cost as much as the index.
+    repository.put_manifest(built.media_type, bytes.clone()).await?;
     for tag in tags {
         repository.tag(tag, built.media_type, bytes.clone()).await?;
     }

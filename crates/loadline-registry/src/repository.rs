@@ -279,7 +279,7 @@ impl Repository {
         let bytes = bytes.into();
         match &self.0 {
             Kind::Remote(remote) => {
-                let target = loadline_core::Digest::of(&bytes).to_string();
+                let target = Digest::of(&bytes).to_string();
                 remote.put_digest(&target, media_type, bytes).await.map(|_| ())
             }
             Kind::Layout(_) => self.push_manifest(media_type, bytes).await.map(|_| ()),

@@ -352,7 +352,8 @@ fn image_lines(out: &mut String, image: &InspectedImage) {
     if let Some(kind) = &image.artifact_type {
         let _ = writeln!(out, "    artifact {}", one_line(kind));
     }
-    let _ = write!(out, "    {} layers, {}", image.layers, bytes(image.layer_bytes));
+    let layers = if image.layers == 1 { "1 layer".to_owned() } else { format!("{} layers", image.layers) };
+    let _ = write!(out, "    {layers}, {}", bytes(image.layer_bytes));
     if let Some(config) = &image.config {
         if let Some(created) = &config.created {
             let _ = write!(out, ", made {}", one_line(created));
@@ -370,7 +371,10 @@ fn image_lines(out: &mut String, image: &InspectedImage) {
 
 fn attested_lines(out: &mut String, attested: &Attested) {
     let kind = one_line(&attested.predicate_type);
-    let _ = writeln!(out, "    BuildKit says, unsigned: {} ({})", short_name(&kind), bytes(attested.size));
+    let kind = kind
+        .strip_prefix("https://slsa.dev/provenance/")
+        .map_or_else(|| short_name(&kind).to_owned(), |version| format!("slsa-provenance {version}"));
+    let _ = writeln!(out, "    BuildKit says, unsigned: {kind} ({})", bytes(attested.size));
     if let Some(note) = &attested.note {
         let _ = writeln!(out, "      {}", one_line(note));
     }
