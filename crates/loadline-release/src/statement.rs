@@ -1,5 +1,6 @@
 //! Statements of a release: made once, saved beside the ledger, signed once, attached where they belong.
 
+use futures_util::future::join_all;
 use loadline_core::statement::Statement;
 use loadline_core::{Digest, Finding};
 use loadline_evidence::{Destination, Evidence, budget};
@@ -112,24 +113,31 @@ impl Release<'_> {
     ) -> Result<bool, ReleaseError> {
         let created = self.began_at();
         let evidence = Evidence { bundle, predicate_type: statement.predicate_type, created: &created };
-        let mut unchanged = true;
-        for (repository, name) in self.repositories(image).iter().zip(&image.repositories) {
-            for subject in &statement.subjects {
-                let json = |source| ReleaseError::Json { what: "the manifest around a bundle", source };
-                let digest = Digest::of(evidence.manifest(subject).map_err(json)?);
-                let key = format!("attach {name}@{} {}", subject.digest, statement.digest);
-                let recorded: Option<Digest> = self.ledger.result(&key)?;
-                if recorded.as_ref() == Some(&digest)
-                    && listings.has(repository, &subject.digest, &digest).await?
-                {
-                    continue;
-                }
-                self.ledger.intent(&key)?;
-                evidence.push_blobs(repository).await?;
-                evidence.attach(repository, subject).await?;
-                self.ledger.done(&key, &digest)?;
-                unchanged = false;
+        let evidence = &evidence;
+        let repositories = self.repositories(image);
+        let places = repositories.iter().zip(&image.repositories).flat_map(|(repository, name)| {
+            statement.subjects.iter().map(move |subject| (repository, name, subject))
+        });
+        let attached = places.map(|(repository, name, subject)| async move {
+            let json = |source| ReleaseError::Json { what: "the manifest around a bundle", source };
+            let digest = Digest::of(evidence.manifest(subject).map_err(json)?);
+            let key = format!("attach {name}@{} {}", subject.digest, statement.digest);
+            let recorded: Option<Digest> = self.ledger.result(&key)?;
+            if recorded.as_ref() == Some(&digest)
+                && listings.has(repository, &subject.digest, &digest).await?
+            {
+                return Ok::<_, ReleaseError>(true);
             }
+            self.ledger.intent(&key)?;
+            evidence.push_blobs(repository).await?;
+            evidence.attach(repository, subject).await?;
+            self.ledger.done(&key, &digest)?;
+            Ok(false)
+        });
+        let mut unchanged = true;
+        // All are waited for, also where one fails: what has an effect has its record then.
+        for attached in join_all(attached).await {
+            unchanged &= attached?;
         }
         unchanged &= self.add_to_github(statement, bundle).await?;
         Ok(unchanged)

@@ -41,7 +41,7 @@ pub(crate) async fn run(release: &Release<'_>, progress: &mut Progress) -> Resul
             release.part(Step::Attest, &statement.name, unchanged);
             Ok::<_, ReleaseError>(note)
         })
-        .buffer_unordered(PARALLEL);
+        .buffered(PARALLEL);
     while let Some(note) = attested.next().await {
         outcome.findings.extend(note?);
     }
