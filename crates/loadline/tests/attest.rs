@@ -374,6 +374,9 @@ fn a_long_lived_key_signs_too_and_cosigns_encrypted_form_takes_its_password() {
         stage.command(&args, &[]).output().unwrap().status.code()
     };
     assert_eq!((verify("c.json"), verify("b.json")), (Some(0), Some(1)));
+    // What another signer's run kept is not taken for one's own.
+    let run = stage.attest(&[&PREDICATE[..], &["--ledger", "m", &stage.tagged]].concat());
+    assert_eq!(good(&run)["attestations"][0]["bundle"], "signed");
     for wrong in ["", "only-for-test"] {
         let run = signed(&["--key", &encrypted], &[("COSIGN_PASSWORD", wrong)]);
         assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-key".to_owned()]), "{}", run.stdout);

@@ -1,12 +1,6 @@
 # What others find of the evidence, and whether they believe it.
 
 # referrers REF [ARGUMENT...]: what oras finds, as `ARTIFACT-TYPE PREDICATE-TYPE` lines.
-referrers() {
-  oras discover --plain-http --depth 1 --format json "$@" |
-    jq -er '.referrers[] | "\(.artifactType) \(.annotations["dev.sigstore.bundle.predicateType"])"' | sort
-}
-three() { printf '%s\n' "$BUNDLE $CYCLONEDX" "$BUNDLE $SLSA" "$BUNDLE $VSA" | sort; }
-
 oras_discovers() {
   local digest
   for digest in $(digests); do

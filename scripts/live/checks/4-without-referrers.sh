@@ -68,6 +68,32 @@ ENV
   actions_release "$work/actions-again.json"
 }
 actions() { echo "$(cat "$work/plain-registry")/loadline/actions"; }
+actions_release() {
+  local folder=$work/actions toml=$work/actions/fixtures/two-images/loadline.toml commit workflow
+  need sandbox
+  need plain_registry
+  checkout "$folder"
+  sed -i "s#^repository *=.*#repository = \"$(actions)\"#; s#^\\[verify\\]#[verify]\nissuer = \"$(ready issuer)\"#" "$toml"
+  git -C "$folder" -c user.name=live -c user.email=live@localhost commit --quiet --all --message 'Release to the plain registry'
+  commit=$(git -C "$folder" rev-parse HEAD)
+  workflow=loadline/loadline/.github/workflows/release.yml@refs/heads/main
+  cat > "$work/actions.env" <<ENV
+ACTIONS_ID_TOKEN_REQUEST_URL=$(ready token_url)?$(claims "$workflow" "$commit")
+ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner
+GITHUB_ACTIONS=true
+GITHUB_SERVER_URL=https://github.com
+GITHUB_REPOSITORY=loadline/loadline
+GITHUB_REF=refs/heads/main
+GITHUB_SHA=$commit
+GITHUB_WORKFLOW_REF=$workflow
+GITHUB_WORKFLOW_SHA=$commit
+GITHUB_RUN_ID=1
+GITHUB_RUN_ATTEMPT=1
+ENV
+  actions_release "$work/actions.json"
+  actions_release "$work/actions-again.json"
+}
+actions() { echo "$(cat "$work/plain-registry")/loadline/actions"; }
 claims() {
   jq --null-input --raw-output --arg workflow "$1" --arg commit "$2" '{
     actor: "loadline", event_name: "workflow_dispatch", job_workflow_ref: $workflow, job_workflow_sha: $commit,

@@ -1,13 +1,5 @@
 # Parts of the sandbox in place of real ones, and real ones in place of the sandbox's.
 
-# mixed NAME FILTER CONFIG: a trust root and a signing config, the sandbox's own with these changes.
-mixed() {
-  jq --slurpfile ca "$work/servers/ca.json" --slurpfile tlog "$work/servers/tlog.json" --slurpfile tsa "$work/servers/tsa.json" \
-    "$2" "$(inner trusted_root)" > "$work/$1.root.json"
-  jq "$3" "$(inner signing_config)" > "$work/$1.config.json"
-}
-inner_token() { inside curl --silent --fail "$(inner issuer)/email/token?claim.email=someone@example.com" > "$work/inner.token"; echo "$work/inner.token"; }
-
 # signs_and_verifies NAME: cosign with that trust, and not with the sandbox's own.
 signs_and_verifies() {
   local name=$1 trust

@@ -1,11 +1,11 @@
 # Debian packages of any suite, unpacked below the prefix: no package is installed, no list of the
 # machine is read or written. The archive is the one that the machine's own sources name.
 
-# unpack DEST SUITE PACKAGE...: into DEST, all or nothing.
+# unpack DEST SUITE PACKAGE...: into DEST, all or nothing. With DEB_ARCH set, another architecture's.
 unpack() {
   local dest=$1 suite=$2 folder package
   shift 2
-  folder=$prefix/.apt/$suite
+  folder=$prefix/.apt/$suite${DEB_ARCH:+-$DEB_ARCH}
   lists "$suite"
   rm -rf "$dest.new" "$folder/got"
   mkdir -p "$dest.new" "$folder/got"
@@ -25,20 +25,20 @@ unpack() {
 
 # apt_of SUITE ARGUMENT...: apt-get with lists, cache and state of its own.
 apt_of() {
-  local folder=$prefix/.apt/$1
+  local folder=$prefix/.apt/$1${DEB_ARCH:+-$DEB_ARCH}
   shift
-  apt-get -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$folder/etc" \
+  apt-get -q ${DEB_ARCH:+-o APT::Architecture="$DEB_ARCH"} -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$folder/etc" \
     -o Dir::State::Lists="$folder/lists" -o Dir::State::status="$folder/status" -o Dir::Cache="$folder/cache" \
     -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Acquire::Languages=none -o Dpkg::Use-Pty=0 "$@"
 }
 
 # lists SUITE: its package lists, a day old at most.
 lists() {
-  local suite=$1 folder=$prefix/.apt/$1
+  local suite=$1 folder=$prefix/.apt/$1${DEB_ARCH:+-$DEB_ARCH}
   mkdir -p "$folder"/{etc,lists/partial,cache/archives/partial}
   : > "$folder/status"
   printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: %s\nTargets: Packages\nSigned-By: %s\n' \
-    "$(archive)" "$suite" "$(dpkg --print-architecture)" /usr/share/keyrings/debian-archive-keyring.gpg \
+    "$(archive)" "$suite" "${DEB_ARCH:-$(dpkg --print-architecture)}" /usr/share/keyrings/debian-archive-keyring.gpg \
     > "$folder/etc/$suite.sources"
   [ -n "$(find "$folder/fresh" -mmin -1440 2> /dev/null)" ] && return 0
   apt_of "$suite" update && : > "$folder/fresh"

@@ -82,3 +82,12 @@ bundles() { ls "$work/checkout/target/loadline-sandbox/releases/$VERSION"/bundle
 
 # statement BUNDLE: what it signs.
 statement() { jq -er .dsseEnvelope.payload "$1" | base64 -d; }
+
+# referrers ARGUMENT... REFERENCE: type and predicate of all that hangs on it, by oras. three: what a release hangs there.
+referrers() {
+  oras discover --plain-http --depth 1 --format json "$@" |
+    jq -er '.referrers[] | "\(.artifactType) \(.annotations["dev.sigstore.bundle.predicateType"])"' | sort
+}
+three() { printf '%s\n' "$BUNDLE $CYCLONEDX" "$BUNDLE $SLSA" "$BUNDLE $VSA" | sort; }
+
+# claims WORKFLOW COMMIT: what GitHub's identity tokens say of a job, as a query to the sandbox's token service.

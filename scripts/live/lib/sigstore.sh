@@ -132,3 +132,11 @@ provide_servers() {
     '{"baseUrl": "http://127.0.0.1:5554", "hashAlgorithm": "SHA2_256", "logId": {"keyId": $id},
       "publicKey": {"rawBytes": $key, "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": {"start": "2020-01-01T00:00:00Z"}}}' > tlog.json
 }
+
+# mixed NAME FILTER CONFIG: a trust root and a signing config, the sandbox's own with these changes.
+mixed() {
+  jq --slurpfile ca "$work/servers/ca.json" --slurpfile tlog "$work/servers/tlog.json" --slurpfile tsa "$work/servers/tsa.json" \
+    "$2" "$(inner trusted_root)" > "$work/$1.root.json"
+  jq "$3" "$(inner signing_config)" > "$work/$1.config.json"
+}
+inner_token() { inside curl --silent --fail "$(inner issuer)/email/token?claim.email=someone@example.com" > "$work/inner.token"; echo "$work/inner.token"; }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use loadline_core::proof::Proof;
 use loadline_core::{Digest, Failure, Finding};
 use loadline_evidence::existing::bundles_with;
 use loadline_evidence::{Destination, Evidence, Patience, Waiting, budget};
@@ -10,7 +11,7 @@ use loadline_release::codes::{LEDGER_UNUSABLE, SIGNING_INTERRUPTED};
 use loadline_release::github::GitHubPlace;
 use loadline_release::ledger::{Ledger, LedgerError, Tripwire};
 use loadline_release::store::{Kind, Store, StoreError};
-use loadline_sigstore::{Expected, KeyTrust, Name, RekorVersion, Signer, Verifier};
+use loadline_sigstore::{Expected, KeyTrust, Name, RekorVersion, Signer, Verifier, VerifyError};
 
 use super::document::Attestation;
 use super::statement::Made;
@@ -76,8 +77,13 @@ impl Attester<'_> {
 
         let subjects: Vec<Digest> = target.subjects.iter().map(|subject| subject.digest.clone()).collect();
         let mut notes = Vec::new();
-        let (found, hangs_on) = self.found(signer, target, made, &subjects, tell).await?;
-        let saved = store.load(Kind::Bundle, &digest).map_err(unstored)?;
+        let mut name = None;
+        let (found, hangs_on) = self.found(signer, target, made, &subjects, &mut name, tell).await?;
+        let saved = match store.load(Kind::Bundle, &digest).map_err(unstored)? {
+            // Kept by an earlier run, which may have been somebody else's.
+            Some(bundle) if self.is_ours(signer, &bundle, &subjects, &mut name, tell).await? => Some(bundle),
+            _ => None,
+        };
         let (bundle, how) = match (found, saved) {
             (Some(bundle), _) => (bundle, "found"),
             (None, Some(bundle)) => (Bytes::from(bundle), "saved"),
@@ -141,9 +147,9 @@ impl Attester<'_> {
         target: &Target,
         made: &Made,
         subjects: &[Digest],
+        name: &mut Option<Name>,
         tell: impl FnMut(&Waiting) + Copy,
     ) -> Result<(Option<Bytes>, Vec<Digest>), Failure> {
-        let mut name: Option<Name> = None;
         let mut first: Option<Bytes> = None;
         let mut hangs_on = Vec::new();
         for subject in subjects {
@@ -151,25 +157,8 @@ impl Attester<'_> {
             let candidates =
                 self.patience.wait_out(look, tell).await.map_err(|error| Failure::from(&error))?;
             for bundle in candidates {
-                let proof = match signer.public_key().map_err(|error| error.failure())? {
-                    None => self.verifier.verify(&bundle, Expected::OneOf(subjects)),
-                    Some(key) => self.verifier.verify_with_key(
-                        &bundle,
-                        Expected::OneOf(subjects),
-                        &key,
-                        KeyTrust::Logged,
-                    ),
-                };
-                let Ok(proof) = proof else { continue };
-                let name = match &name {
-                    Some(name) => name,
-                    None => {
-                        let asked = self.patience.wait_out(|| signer.name(), tell).await;
-                        name.insert(asked.map_err(|error| error.failure())?)
-                    }
-                };
                 // Anyone may hang there what they signed: only what is signed by us spares us signing.
-                if name.signed(&proof) {
+                if self.is_ours(signer, &bundle, subjects, name, tell).await? {
                     hangs_on.push(subject.clone());
                     first.get_or_insert(bundle);
                     break;
@@ -179,13 +168,43 @@ impl Attester<'_> {
         Ok((first, hangs_on))
     }
 
-    /// Whether the bundle will be believed by those who believe this root.
-    fn verify(&self, signer: &Signer, bundle: &[u8], subjects: &[Digest]) -> Result<(), Failure> {
+    /// Whether a bundle verifies and is signed under the name that ours would be.
+    async fn is_ours(
+        &self,
+        signer: &Signer,
+        bundle: &[u8],
+        subjects: &[Digest],
+        name: &mut Option<Name>,
+        tell: impl FnMut(&Waiting) + Copy,
+    ) -> Result<bool, Failure> {
+        let Ok(proof) = self.proof(signer, bundle, subjects)? else { return Ok(false) };
+        let name = match name {
+            Some(name) => name,
+            None => {
+                let asked = self.patience.wait_out(|| signer.name(), tell).await;
+                name.insert(asked.map_err(|error| error.failure())?)
+            }
+        };
+        Ok(name.signed(&proof))
+    }
+
+    /// What a bundle proves to those who believe this root.
+    fn proof(
+        &self,
+        signer: &Signer,
+        bundle: &[u8],
+        subjects: &[Digest],
+    ) -> Result<Result<Proof, VerifyError>, Failure> {
         let expected = Expected::OneOf(subjects);
-        let verified = match signer.public_key().map_err(|error| error.failure())? {
+        Ok(match signer.public_key().map_err(|error| error.failure())? {
             None => self.verifier.verify(bundle, expected),
             Some(key) => self.verifier.verify_with_key(bundle, expected, &key, KeyTrust::Logged),
-        };
+        })
+    }
+
+    /// Whether the bundle will be believed by those who believe this root.
+    fn verify(&self, signer: &Signer, bundle: &[u8], subjects: &[Digest]) -> Result<(), Failure> {
+        let verified = self.proof(signer, bundle, subjects)?;
         verified.map(|_| ()).map_err(|error| {
             Failure::new(error.code(), format!("nothing was pushed, the bundle does not verify: {error}")).help(
                 "the services that signed and the trust root that is believed do not belong together: name both",
