@@ -234,9 +234,9 @@ impl Judge {
 }
 
 /// Files count from the policy's folder.
-fn from_folder(name: &String, folder: &Path) -> String {
-    match name.as_str() {
-        "public-good" | "github" | "staging" => name.clone(),
+fn from_folder(name: &str, folder: &Path) -> String {
+    match name {
+        "public-good" | "github" | "staging" => name.to_owned(),
         file => folder.join(file).display().to_string(),
     }
 }
