@@ -1,6 +1,5 @@
 # What others find of the evidence, and whether they believe it.
 
-# referrers REF [ARGUMENT...]: what oras finds, as `ARTIFACT-TYPE PREDICATE-TYPE` lines.
 oras_discovers() {
   local digest
   for digest in $(digests); do

@@ -69,41 +69,6 @@ ENV
 }
 actions() { echo "$(cat "$work/plain-registry")/loadline/actions"; }
 actions_release() {
-  local folder=$work/actions toml=$work/actions/fixtures/two-images/loadline.toml commit workflow
-  need sandbox
-  need plain_registry
-  checkout "$folder"
-  sed -i "s#^repository *=.*#repository = \"$(actions)\"#; s#^\\[verify\\]#[verify]\nissuer = \"$(ready issuer)\"#" "$toml"
-  git -C "$folder" -c user.name=live -c user.email=live@localhost commit --quiet --all --message 'Release to the plain registry'
-  commit=$(git -C "$folder" rev-parse HEAD)
-  workflow=loadline/loadline/.github/workflows/release.yml@refs/heads/main
-  cat > "$work/actions.env" <<ENV
-ACTIONS_ID_TOKEN_REQUEST_URL=$(ready token_url)?$(claims "$workflow" "$commit")
-ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner
-GITHUB_ACTIONS=true
-GITHUB_SERVER_URL=https://github.com
-GITHUB_REPOSITORY=loadline/loadline
-GITHUB_REF=refs/heads/main
-GITHUB_SHA=$commit
-GITHUB_WORKFLOW_REF=$workflow
-GITHUB_WORKFLOW_SHA=$commit
-GITHUB_RUN_ID=1
-GITHUB_RUN_ATTEMPT=1
-ENV
-  actions_release "$work/actions.json"
-  actions_release "$work/actions-again.json"
-}
-actions() { echo "$(cat "$work/plain-registry")/loadline/actions"; }
-claims() {
-  jq --null-input --raw-output --arg workflow "$1" --arg commit "$2" '{
-    actor: "loadline", event_name: "workflow_dispatch", job_workflow_ref: $workflow, job_workflow_sha: $commit,
-    ref: "refs/heads/main", ref_type: "branch", repository: "loadline/loadline", repository_id: "1",
-    repository_owner: "loadline", repository_owner_id: "2", repository_visibility: "public", run_attempt: "1",
-    run_id: "1", runner_environment: "github-hosted", sha: $commit, workflow: "release", workflow_ref: $workflow,
-    workflow_sha: $commit
-  } | ["sub=" + ("repo:loadline/loadline:ref:refs/heads/main" | @uri)] + [to_entries[] | "claim.\(.key)=\(.value | @uri)"] | join("&")'
-}
-actions_release() {
   local variables
   mapfile -t variables < "$work/actions.env"
   env "${variables[@]}" "$work/loadline" release --config "$work/actions/fixtures/two-images/loadline.toml" --version "$VERSION" \

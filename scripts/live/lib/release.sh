@@ -83,7 +83,7 @@ bundles() { ls "$work/checkout/target/loadline-sandbox/releases/$VERSION"/bundle
 # statement BUNDLE: what it signs.
 statement() { jq -er .dsseEnvelope.payload "$1" | base64 -d; }
 
-# referrers ARGUMENT... REFERENCE: type and predicate of all that hangs on it, by oras. three: what a release hangs there.
+# referrers REF [ARGUMENT...]: what oras finds, as `ARTIFACT-TYPE PREDICATE-TYPE` lines. three: what a release hangs there.
 referrers() {
   oras discover --plain-http --depth 1 --format json "$@" |
     jq -er '.referrers[] | "\(.artifactType) \(.annotations["dev.sigstore.bundle.predicateType"])"' | sort
@@ -91,3 +91,12 @@ referrers() {
 three() { printf '%s\n' "$BUNDLE $CYCLONEDX" "$BUNDLE $SLSA" "$BUNDLE $VSA" | sort; }
 
 # claims WORKFLOW COMMIT: what GitHub's identity tokens say of a job, as a query to the sandbox's token service.
+claims() {
+  jq --null-input --raw-output --arg workflow "$1" --arg commit "$2" '{
+    actor: "loadline", event_name: "workflow_dispatch", job_workflow_ref: $workflow, job_workflow_sha: $commit,
+    ref: "refs/heads/main", ref_type: "branch", repository: "loadline/loadline", repository_id: "1",
+    repository_owner: "loadline", repository_owner_id: "2", repository_visibility: "public", run_attempt: "1",
+    run_id: "1", runner_environment: "github-hosted", sha: $commit, workflow: "release", workflow_ref: $workflow,
+    workflow_sha: $commit
+  } | ["sub=" + ("repo:loadline/loadline:ref:refs/heads/main" | @uri)] + [to_entries[] | "claim.\(.key)=\(.value | @uri)"] | join("&")'
+}
