@@ -1,5 +1,6 @@
 //! Joins legs into an index, as `docker buildx imagetools create` does, for comparing the two:
 //! `merge REPOSITORY TAG LEG…`. Prints one line of JSON.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! An image with all that belongs to it, carried from place to place.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use loadline_core::Digest;

@@ -1,5 +1,7 @@
 //! Legs joined into an index: what it costs, what it keeps, what it refuses.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! Servers that behave as the registries do that people use: Docker Hub, GHCR, GitLab, ECR, Harbor.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::sync::Arc;

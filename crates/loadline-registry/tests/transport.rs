@@ -1,5 +1,7 @@
 //! What is below the registry's protocol: TLS with an authority of one's own, HTTP/2, proxies.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::path::PathBuf;

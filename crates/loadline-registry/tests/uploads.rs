@@ -1,6 +1,8 @@
 //! Large blobs in pieces: a broken connection costs one piece, a session that is gone begins anew, and a
 //! registry that takes no pieces gets all at once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::sync::Arc;
