@@ -292,3 +292,43 @@ fn credentials_come_from_the_usual_places_or_the_folder_that_the_file_names() {
     let run = node.ask(&tag, digest(&pinned));
     assert_eq!(run.code, Some(0), "{}", run.stdout);
 }
+
+/// A server that knows nothing, and how often it was asked.
+fn nobody() -> (String, Arc<AtomicUsize>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            count.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.write_all(
+                b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 23\r\nconnection: close\r\n\r\n{\"message\":\"Not Found\"}",
+            );
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn github_is_asked_where_the_file_says_so_and_nothing_else_suffices() {
+    let node = Node::new();
+    let (address, asked) = nobody();
+    let variables = [("GITHUB_API_URL", address.as_str())];
+    let ask = |pair: &(String, String)| {
+        ask(&node.program(), node.folder.path(), &pair.0, digest(&pair.1), &variables).code
+    };
+    let unsigned = node.released.unsigned("acme/widget");
+    let policy = std::fs::read_to_string(node.path("acme.toml")).unwrap();
+    let more = policy.replace("roots = [", "roots = [\"public-good\", ");
+    std::fs::write(node.path("acme.toml"), more).unwrap();
+    assert_eq!((ask(&unsigned), asked.load(Ordering::SeqCst)), (Some(1), 0));
+    node.demand("refuse", "github = true");
+    assert_eq!((ask(&node.released.server), asked.load(Ordering::SeqCst)), (Some(0), 0));
+    assert_eq!(ask(&unsigned), Some(1));
+    assert!(asked.load(Ordering::SeqCst) > 0);
+}

@@ -42,6 +42,10 @@ pub(crate) struct VerifierDocument {
     /// The folder of docker's configuration, where the environment names none: containerd has no HOME, mostly.
     #[schemars(with = "Option<String>")]
     pub(crate) docker_config: Option<PathBuf>,
+    /// Whether GitHub's attestations of a policy's source are asked for where the registry has nothing that
+    /// suffices. Strangers may ask a few times an hour only: set GITHUB_TOKEN in containerd's environment.
+    #[serde(default)]
+    pub(crate) github: bool,
     /// Verdicts that are kept for a while.
     #[serde(default)]
     pub(crate) cache: CacheDocument,
@@ -205,6 +209,8 @@ pub(super) struct Judge {
     pub(super) verifier: Verifier,
     pub(super) log_online: bool,
     pub(super) key_alone: bool,
+    /// The repository that GitHub may have attestations of.
+    pub(super) github: Option<String>,
 }
 
 impl Judge {
@@ -229,7 +235,9 @@ impl Judge {
         let key_alone = document.trust.key_alone;
         let trust = if key_alone { KeyTrust::SignatureAlone } else { KeyTrust::Logged };
         let verifier = Verifier::new(roots).with_keys(keys, trust);
-        Ok(Self { policy, predicate_types, verifier, log_online: document.evidence.log_online, key_alone })
+        let github = document.source.repository.filter(|_| trust::believes_github(&names));
+        let log_online = document.evidence.log_online;
+        Ok(Self { policy, predicate_types, verifier, log_online, key_alone, github })
     }
 }
 

@@ -17,6 +17,7 @@ use loadline_registry::{Client, Http, HttpOptions, Options, Repository};
 use semver::Version;
 
 use self::configuration::{Demanded, Found, Judge};
+use crate::at_hand::SourceArgs;
 use crate::codes::{DEADLINE_PASSED, IMAGE_UNLISTED, IMAGE_VERIFIER_MISCALLED};
 use crate::exit::Exit;
 use crate::verbs::verify::version_of;
@@ -151,8 +152,12 @@ async fn look(
     let http = Http::new(HttpOptions { environment: environment.clone(), ..HttpOptions::default() });
     let options = Options { environment, clock: world.clock, ..Options::default() };
     let client = Client::new(http.clone(), options);
-    let sources =
-        Sources { registry: Some(Repository::at(&client, pinned.repository.clone())), ..Sources::default() };
+    let github = judge.github.as_deref().filter(|_| found.document.github);
+    let sources = Sources {
+        registry: Some(Repository::at(&client, pinned.repository.clone())),
+        bundles: Vec::new(),
+        github: github.and_then(|source| SourceArgs::default().github(world, &http, Some(source))),
+    };
     let consumer = Consumer {
         verifier: &judge.verifier,
         policy: &judge.policy,
