@@ -54,7 +54,7 @@ keyless_python() {
     verify identity --offline --bundle "$1" --cert-identity "$2" --cert-oidc-issuer "$3" "sha256:$4"
 }
 keyless_js() {
-  NODE_PATH=$parts/sigstore-js/node_modules node "$here/lib/attestation.js" "$(own trusted_root)" "$1" identity "$2" "$3" > "$work/js.subjects"
+  NODE_PATH=$parts/sigstore-js-verify/node_modules node "$here/lib/attestation.js" "$(own trusted_root)" "$1" identity "$2" "$3" > "$work/js.subjects" || return 1
   # The library proves the statement; whom it speaks of is the caller's to look at.
   jq -e --arg hex "$4" 'any(.[]; .digest.sha256 == $hex)' "$work/js.subjects" || { echo "no such subject"; return 1; }
 }
@@ -72,7 +72,7 @@ by_certificate() {
 check attest-cosign-accepts "attested" by_certificate cosign
 check attest-sigstore-go-accepts "attested sigstore_go" by_certificate go
 check attest-sigstore-python-accepts "attested sigstore_python" by_certificate python
-check attest-sigstore-js-accepts "attested sigstore_js" by_certificate js
+check attest-sigstore-js-accepts "attested sigstore_js_verify" by_certificate js
 check attest-we-accept "attested" by_certificate ours
 
 key_cosign() {
@@ -81,7 +81,7 @@ key_cosign() {
 }
 key_go() { sigstore-go-verification -trustedrootJSONpath "$(own trusted_root)" -requireCTlog=false -publicKey "$2" -artifact-digest "$3" "$1"; }
 key_js() {
-  NODE_PATH=$parts/sigstore-js/node_modules node "$here/lib/attestation.js" "$(own trusted_root)" "$1" key "$2" > "$work/js.subjects"
+  NODE_PATH=$parts/sigstore-js-verify/node_modules node "$here/lib/attestation.js" "$(own trusted_root)" "$1" key "$2" > "$work/js.subjects" || return 1
   jq -e --arg hex "$3" 'any(.[]; .digest.sha256 == $hex)' "$work/js.subjects" || { echo "no such subject"; return 1; }
 }
 key_ours() { loadline verify-bundle --trusted-root "$(own trusted_root)" --key "$2" --bundle "$1" "sha256:$3"; }
@@ -94,7 +94,7 @@ by_key() {
 # sigstore-python's command line knows no keys.
 check attest-cosign-accepts-by-key "attested" by_key cosign
 check attest-sigstore-go-accepts-by-key "attested sigstore_go" by_key go
-check attest-sigstore-js-accepts-by-key "attested sigstore_js" by_key js
+check attest-sigstore-js-accepts-by-key "attested sigstore_js_verify" by_key js
 check attest-we-accept-by-key "attested" by_key ours
 
 # Found at the registry, on the index and on each platform, without anybody being told where.

@@ -49,6 +49,19 @@ make_sigstore_js() {
   echo "sigstore-js $SIGSTORE_JS"
 }
 
+# The verifier by itself, newer: before 4.1 it compared a Rekor v2 entry of an attestation with the payload's digest, where
+# the log holds that of the pre-authentication encoding (rekor-tiles, CLIENTS.md), and refused everybody's.
+SIGSTORE_JS_VERIFY=5.0.1
+provide_sigstore_js_verify() {
+  command -v node npm > /dev/null || unavailable "needs node and npm"
+  part sigstore-js-verify 'NODE_PATH=$parts/sigstore-js-verify/node_modules node -e "require(\"@sigstore/verify\")"' make_sigstore_js_verify
+}
+make_sigstore_js_verify() {
+  mkdir -p "$parts/sigstore-js-verify"
+  npm install --silent --no-fund --no-audit --no-update-notifier --prefix "$parts/sigstore-js-verify" "sigstore@$SIGSTORE_JS_VERIFY"
+  echo "sigstore-js $SIGSTORE_JS_VERIFY"
+}
+
 provide_skopeo() { debian; part skopeo 'skopeo --version' make_skopeo; }
 make_skopeo() {
   local libraries=$parts/skopeo/usr/lib/x86_64-linux-gnu
