@@ -53,7 +53,7 @@ check buildx-runs-linux-arm64 buildx_release buildx_runs linux/arm64 aarch64
 # What others read of it: provenance for each platform, the description and the base on index and children.
 buildx_inspected() {
   local reference base name
-  base=$(docker buildx imagetools inspect "$(base_image)" --format '{{.Manifest.Digest}}')
+  base=$(docker buildx imagetools inspect "$(base_image)" --format '{{json .Manifest}}' | jq -er .digest)
   for reference in $(of_buildx '.images[].reference'); do
     docker buildx imagetools inspect "$reference" --format '{{json .Provenance}}' > "$work/provenance.json"
     equal "platforms with provenance" "$(jq -er '[to_entries[] | select(.value.SLSA != null) | .key] | sort | join(" ")' "$work/provenance.json")" \

@@ -41,22 +41,23 @@ provide_built_legs() {
     refused 7 onnect on "$machine" curl --silent --show-error "http://127.0.0.1:$(ready registry | cut -d: -f2)/v2/"
     for image in api worker; do
       slug=$image-${platform/\//-}
-      mkdir -p "$work/$machine/out"
-      on "$machine" "$work/loadline" build --leg "$image:$platform" --record "$work/$machine/out/$slug.json" --version 2.0.0
+      mkdir -p "$work/out-$machine"
+      on "$machine" "$work/loadline" build --leg "$image:$platform" --record "$work/out-$machine/$slug.json" --version 2.0.0
       # Scanned on its own machine, by the digest in its record.
-      report "$(run_lines_repository)@$(jq -er .manifest.digest "$work/$machine/out/$slug.json")" > "$work/$machine/out/scan-$slug.json"
-      on "$machine" "$work/loadline" build --leg "$image:$platform" --record "$work/$machine/out/$slug.json" \
-        --report "$work/$machine/out/scan-$slug.json" --version 2.0.0
+      report "$(run_lines_repository)@$(jq -er .manifest.digest "$work/out-$machine/$slug.json")" > "$work/out-$machine/scan-$slug.json"
+      on "$machine" "$work/loadline" build --leg "$image:$platform" --record "$work/out-$machine/$slug.json" \
+        --report "$work/out-$machine/scan-$slug.json" --version 2.0.0
     done
     # A folder for each, as a workflow's artifacts come.
-    cp -r "$work/$machine/out" "$work/legs/$machine"
+    cp -r "$work/out-$machine" "$work/legs/$machine"
   done
   # The machine that joins them has a third checkout.
   run_lines "$work/joining"
 }
 
 legs_merged() {
-  (cd "$work/joining/fixtures/run-lines" && "$work/loadline" merge --legs "$work/legs" --version 2.0.0 --format json > "$work/legs-merge.json")
+  (cd "$work/joining/fixtures/run-lines" && "$work/loadline" merge --legs "$work/legs" --version 2.0.0 --format json > "$work/legs-merge.json") ||
+    die "$(jq -c '{findings, failures}' "$work/legs-merge.json")"
   equal verdict "$(jq -er .verdict "$work/legs-merge.json")" pass
   # One request for each leg, one for each index.
   equal requests "$(jq -er .requests "$work/legs-merge.json")" 6
