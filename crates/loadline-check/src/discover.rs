@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::config::SharedRegion;
 use loadline_core::{Code, Failure, Finding, Location, Outcome};
-use loadline_dockerfile::lines;
+use loadline_dockerfile::{Encoding, encoding, lines};
 
 use crate::rules::region_file;
 use crate::tree::Tree;
@@ -19,8 +19,8 @@ pub static ALONE: Code = Code::new(
     "region-alone",
     "a file carries markers that no other file has",
     "Without a configuration, files with the same markers belong together. These markers stand in one file \
-     only: the other one was removed, renamed, or has other markers (compared byte by byte). Nothing was \
-     compared.",
+     only: the other one was removed, renamed, or has other markers (compared byte by byte). So nothing was \
+     compared, which is no pass. Mend the other file's markers, or remove these.",
 );
 
 /// Whether a file is a Dockerfile by its name.
@@ -58,6 +58,12 @@ pub fn discover(tree: &dyn Tree) -> (Vec<SharedRegion>, Outcome) {
                 continue;
             }
         };
+        if matches!(encoding(&bytes), Encoding::Utf16Le | Encoding::Utf16Be) {
+            let message = format!("`{path}` is UTF-16, so no shared region can be seen in it");
+            let finding = Finding::error(&region_file::ENCODING, message).at(Location::line(&path, 1));
+            outcome.findings.push(finding.help("save the file as UTF-8"));
+            continue;
+        }
         for line in lines(&bytes) {
             let text = std::str::from_utf8(&bytes[line.text.clone()]).ok();
             let Some((name, begin, end)) = text.and_then(marker) else { continue };
@@ -73,9 +79,7 @@ pub fn discover(tree: &dyn Tree) -> (Vec<SharedRegion>, Outcome) {
             let message = format!("`{only}` carries the markers of `{name}`, and no other Dockerfile does");
             let help =
                 format!("give the other file the same lines `{begin}` and `{end}`, or remove them here");
-            outcome
-                .findings
-                .push(Finding::warning(&ALONE, message).at(Location::line(only, *line)).help(help));
+            outcome.findings.push(Finding::error(&ALONE, message).at(Location::line(only, *line)).help(help));
             continue;
         }
         let files = files.into_iter().map(|(path, _)| path).collect();
@@ -103,6 +107,8 @@ fn marker(line: &str) -> Option<(String, String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use loadline_core::Verdict;
+
     use super::*;
     use crate::tree::Snapshot;
 
@@ -156,5 +162,15 @@ mod tests {
         assert_eq!(regions[0].files, ["a/Dockerfile", "b/Dockerfile"]);
         assert_eq!(outcome.findings.len(), 1);
         assert_eq!(outcome.findings[0].code.name, "region-alone");
+        assert_eq!(outcome.verdict(), Verdict::Fail, "nothing was compared");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_seen_into_is_said() {
+        let utf16 = "\u{feff}# SHARED-X-BEGIN\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let tree = Snapshot { files: [("Dockerfile".into(), utf16)].into() };
+        let (regions, outcome) = discover(&tree);
+        assert!(regions.is_empty());
+        assert_eq!(outcome.findings[0].code.name, "region-file-encoding");
     }
 }

@@ -21,7 +21,7 @@ pub enum ReadError {
         path: Utf8PathBuf,
     },
     /// The path leaves the repository.
-    #[error("`{path}` lies outside the repository: name files inside it")]
+    #[error("`{path}` lies outside the repository, or a link leads there: name files inside it")]
     Outside {
         /// The path as given.
         path: Utf8PathBuf,
@@ -112,6 +112,8 @@ pub(crate) fn inside(folder: &Utf8Path, path: &Utf8Path) -> Option<Utf8PathBuf> 
 pub struct WorkTree {
     root: Utf8PathBuf,
     top: Utf8PathBuf,
+    /// The top as no symbolic link leads to it.
+    real: Utf8PathBuf,
     folder: Utf8PathBuf,
 }
 
@@ -125,7 +127,8 @@ impl WorkTree {
         let top =
             absolute.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&absolute).to_owned();
         let folder = absolute.strip_prefix(&top).map(Utf8Path::to_owned).unwrap_or_default();
-        Self { root, top, folder }
+        let real = top.canonicalize_utf8().unwrap_or_else(|_| top.clone());
+        Self { root, top, real, folder }
     }
 
     /// What paths are relative to.
@@ -151,6 +154,11 @@ impl Tree for WorkTree {
             io::ErrorKind::NotFound => ReadError::Absent { path: path.to_owned() },
             _ => ReadError::Io { path: path.to_owned(), source },
         };
+        // A link may lead anywhere, and what is read is shown to whoever reads the findings.
+        let real = full.canonicalize_utf8().map_err(failed)?;
+        if !real.starts_with(&self.real) {
+            return Err(ReadError::Outside { path: path.to_owned() });
+        }
         // Asked before it is opened: opening a FIFO would wait for a writer.
         if !full.metadata().map_err(failed)?.is_file() {
             return Err(ReadError::NotAFile { path: path.to_owned() });
@@ -274,6 +282,14 @@ mod tests {
         assert!(matches!(tree.read("absent".into()), Err(ReadError::Absent { .. })));
         assert!(matches!(tree.read("../x".into()), Err(ReadError::Outside { .. })));
         assert!(matches!(tree.read("/etc/passwd".into()), Err(ReadError::Outside { .. })));
+        let other = tempfile::NamedTempFile::new().unwrap();
+        std::os::unix::fs::symlink(other.path(), tree.root.join("out")).unwrap();
+        assert!(matches!(tree.read("out".into()), Err(ReadError::Outside { .. })));
+        std::os::unix::fs::symlink(other.path().parent().unwrap(), tree.root.join("folder")).unwrap();
+        let through = Utf8Path::new("folder").join(other.path().file_name().unwrap().to_str().unwrap());
+        assert!(matches!(tree.read(&through), Err(ReadError::Outside { .. })));
+        std::os::unix::fs::symlink("docker/Dockerfile", tree.root.join("in")).unwrap();
+        assert_eq!(tree.read("in".into()).unwrap(), b"FROM a");
         let large = File::create(tree.root.join("large")).unwrap();
         large.set_len(MAX_FILE_BYTES + 1).unwrap();
         assert!(matches!(tree.read("large".into()), Err(ReadError::TooLarge { .. })));

@@ -127,11 +127,20 @@ fn permissions_and_links_stay() {
 #[test]
 fn what_lies_outside_or_changed_meanwhile_is_not_written() {
     let outside = Repository::new(&[("x", "# BEGIN\n2\n# END\n")]);
-    let repository = Repository::new(&[("a", "# BEGIN\n1\n# END\n"), ("b", "# BEGIN\n2\n# END\n")]);
-    symlink(outside.root.join("x"), repository.root.join("link")).unwrap();
+    let text = "# BEGIN\n2\n# END\n";
+    let repository = Repository::new(&[("a", "# BEGIN\n1\n# END\n"), ("b", text), ("c", text)]);
+    let link = repository.root.join("link");
+    symlink(outside.root.join("x"), &link).unwrap();
+    let refused = repository.plan(&["a", "b", "link"], None, false);
+    assert_eq!(refused.edits.len(), 1);
+    assert_eq!(refused.outcome.failures[0].code.name, "region-file-unreadable");
+    fs::remove_file(&link).unwrap();
+    symlink("c", &link).unwrap();
     let plan = repository.plan(&["a", "b", "link"], None, false);
     assert_eq!(plan.edits.len(), 2);
     repository.write("b", "# BEGIN\n3\n# END\n");
+    fs::remove_file(&link).unwrap();
+    symlink(outside.root.join("x"), &link).unwrap();
     let (written, outcome) = fix::apply(&repository.tree(), &plan);
     assert!(written.is_empty());
     let messages: Vec<_> = outcome.failures.iter().map(|f| f.message.as_str()).collect();
