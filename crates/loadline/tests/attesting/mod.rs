@@ -46,7 +46,8 @@ impl Stage {
         let mut options = Options::new(folder.path().join("sandbox"));
         change(&mut options);
         let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
-        let mut stage = Self { folder, sandbox, runtime, digests: Vec::new(), tagged: String::new(), began_with: 0 };
+        let mut stage =
+            Self { folder, sandbox, runtime, digests: Vec::new(), tagged: String::new(), began_with: 0 };
         stage.began_with = stage.whole_log_size();
         stage.tagged = format!("{}:1", stage.image());
         stage.digests = stage.push_image();
