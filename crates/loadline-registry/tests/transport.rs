@@ -48,7 +48,7 @@ async fn behind_tls() -> (String, tokio::task::JoinHandle<()>) {
                 let Ok(mut connection) = h2::server::handshake(stream).await else { return };
                 while let Some(Ok((request, mut respond))) = connection.accept().await {
                     let body = format!(r#"{{"tags":["{:?}"]}}"#, request.version()).replace('/', "-");
-                    let response = axum::http::Response::builder().status(200).body(()).unwrap();
+                    let response = http::Response::builder().status(200).body(()).unwrap();
                     if let Ok(mut stream) = respond.send_response(response, false) {
                         let _ = stream.send_data(bytes::Bytes::from(body), true);
                     }
