@@ -115,4 +115,5 @@ pub static CODES: &[&Code] = &[
     &EVIDENCE_LIMIT,
     &IMAGE_UNREADABLE,
     &STATEMENT_TOO_LARGE,
+    &PLATFORMS_NOT_SEEN,
 ];

@@ -252,6 +252,11 @@ fn a_wrong_call_or_file_stops_the_pull_and_says_so() {
     );
     says(&node.ask("Not A Name", digest(&pinned)), "no image reference");
     says(&node.ask(&tag, "sha256:12"), "-digest");
+    let mut contradicted = Command::new(node.program());
+    contradicted.env_clear().args(["-name", &tag, "-digest", digest(&pinned)]);
+    contradicted.args(["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"]);
+    let payload = format!("{{\"digest\":\"{other}\"}}");
+    says(&run_of(&contradicted.write_stdin(payload).output().unwrap()), "standard input describes");
     let file = node.path("loadline-image-verifier.toml");
     let good = std::fs::read_to_string(&file).unwrap();
     for (from, to, what) in [
