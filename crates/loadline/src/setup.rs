@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use loadline_core::config::Config;
 use loadline_core::Failure;
+use loadline_core::config::Config;
 use loadline_evidence::provenance::{GitHubRun as RunOfGitHub, Workflow};
 use loadline_evidence::{Patience, Waiting};
 use loadline_registry::Http;
@@ -180,9 +180,8 @@ pub(crate) async fn in_the_world(
     let client = client(http)?;
     let services = signing::services(world, &client, signing_config).await?;
     let token = signing::ambient(world)?;
-    let signer = Signer::keyless(services, token, client)
-        .map_err(|error| error.failure())?
-        .with_clock(world.clock);
+    let signer =
+        Signer::keyless(services, token, client).map_err(|error| error.failure())?.with_clock(world.clock);
     let (workflow, builder_id) = match signing::pipeline(world, &signer, patience, tell).await? {
         Some(pipeline) => (Some(pipeline.workflow), pipeline.builder_id),
         None => (None, "https://loadline.dev/builders/unattended".to_owned()),

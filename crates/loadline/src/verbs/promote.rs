@@ -103,7 +103,7 @@ fn forward(args: Args) -> release::Args {
         ledger: args.ledger,
         trusted_root: args.trusted_root,
         signing_config: args.signing_config,
-        format: args.format,
+        format: args.format.into(),
         quiet: args.quiet,
         kill_after_record: args.kill_after_record,
         ..release::Args::default()

@@ -9,8 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::config::{Config, ReleaseVersion, VersionSource};
 use loadline_core::document::{self, Document};
 use loadline_core::{Failure, Outcome};
-use loadline_evidence::{Waiting, demanded};
 use loadline_evidence::provenance::Workflow;
+use loadline_evidence::{Waiting, demanded};
 use loadline_registry::{Client, Http, HttpOptions, Options};
 use loadline_release::codes::LEDGER_UNUSABLE;
 use loadline_release::git::Checkout;
@@ -155,7 +155,11 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
 }
 
 /// The version: given, or that of the tag given, or of the tag at HEAD; in the sandbox, of the commit.
-pub(super) fn version(args: &Args, configured: &Configured, checkout: &Checkout) -> Result<ReleaseVersion, String> {
+pub(super) fn version(
+    args: &Args,
+    configured: &Configured,
+    checkout: &Checkout,
+) -> Result<ReleaseVersion, String> {
     let release = &configured.loaded.config.release;
     let text = |error: loadline_core::config::VersionError| error.to_string();
     if let Some(version) = &args.version {
