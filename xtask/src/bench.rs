@@ -25,6 +25,7 @@ pub(crate) fn all(root: &Utf8Path) -> Result<Vec<String>, String> {
     let found = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     cargo(root, &["build", "--release", "--package", "loadline", "--locked"]).map_err(|e| e.to_string())?;
     lines.extend(crate::pipeline::measure(root, &root.join("target/release/loadline"))?);
+    lines.extend(check(root)?);
     if found("hyperfine") {
         for comparison in comparisons(root) {
             lines.extend(compare(root, &comparison, &found)?);
@@ -40,6 +41,14 @@ pub(crate) fn all(root: &Utf8Path) -> Result<Vec<String>, String> {
         }
     }
     Ok(lines)
+}
+
+/// Builds the hook's program and times it.
+pub(crate) fn check(root: &Utf8Path) -> Result<Vec<String>, String> {
+    cargo(root, &["build", "--release", "--package", "loadline-hook", "--locked"])
+        .map_err(|e| e.to_string())?;
+    let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root.join("target"), Utf8PathBuf::from);
+    crate::many::measure(root, &target.join("release/loadline-check"))
 }
 
 fn comparisons(root: &Utf8Path) -> Vec<Comparison> {

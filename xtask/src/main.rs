@@ -11,6 +11,7 @@ mod codes;
 mod data;
 mod fixture_reports;
 mod hello;
+mod many;
 mod pipeline;
 mod release;
 mod tidy;
@@ -49,7 +50,11 @@ enum Command {
         folder: Option<Utf8PathBuf>,
     },
     /// Times whole commands (hyperfine, where it is installed) beside the peers it finds, and benchmarks in process
-    Bench,
+    Bench {
+        /// The hook's program alone: two files beside a node script, and 2,000 Dockerfiles
+        #[arg(long)]
+        check: bool,
+    },
     /// Writes the two programs that the images of fixtures/two-images carry
     Hello,
     /// Binds the scan reports of fixtures/two-images to its images, after their files changed
@@ -77,7 +82,8 @@ fn main() -> ExitCode {
             let folder = folder.or_else(|| std::env::var("LOADLINE_DATA").ok().map(Utf8PathBuf::from));
             say(data::run(&root, folder.as_deref()).map_err(|error| error.to_string()))
         }
-        Command::Bench => say(bench::all(&root)),
+        Command::Bench { check: true } => say(bench::check(&root)),
+        Command::Bench { check: false } => say(bench::all(&root)),
         Command::Hello => say(hello::write(&root).map_err(|error| error.to_string())),
         Command::FixtureReports => say(fixture_reports::bind(&root).map_err(|error| error.to_string())),
         Command::Release { arguments } => release::run(&root, arguments),
