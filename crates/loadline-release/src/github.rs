@@ -48,7 +48,8 @@ impl GitHubPlace {
             .await?;
         match (asked, self.mode) {
             (Err(error), GitHubAttestations::On) => Err(error.clone()),
-            (answer, _) => Ok(answer.as_ref().map(|()| ())),
+            (Ok(()), _) => Ok(Ok(())),
+            (Err(error), _) => Ok(Err(error)),
         }
     }
 }

@@ -345,6 +345,7 @@ mod tests {
             environment,
             clock: Clock::System,
             folder: ".".into(),
+            input: Mutex::new(Box::new(io::empty())),
             out: Mutex::new(Box::new(io::sink())),
             err: Mutex::new(Box::new(io::sink())),
             out_is_terminal: false,

@@ -1,6 +1,7 @@
 //! `loadline attest`, against a sandbox: what is signed, where it hangs, and what happens when a service is down.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "programs that go on beside the test")]
 
 mod attesting;
 mod support;
@@ -382,6 +383,35 @@ fn a_long_lived_key_signs_too_and_cosigns_encrypted_form_takes_its_password() {
         assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-key".to_owned()]), "{}", run.stdout);
         assert!(run.stdout.contains("COSIGN_PASSWORD"), "{}", run.stdout);
     }
+}
+
+#[test]
+fn a_person_logs_in_once_for_several_signatures() {
+    let stage = Stage::new();
+    let (issuer, asked) = attesting::login(&stage, "the-code");
+    let ready = stage.sandbox.ready();
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&ready.signing_config).unwrap()).unwrap();
+    config["oidcUrls"][0]["url"] = issuer.clone().into();
+    stage.write("config.json", &config.to_string());
+    let root = ready.trusted_root.display().to_string();
+    let child = format!("{}@{}", stage.image(), stage.digests[1]);
+    let mut args = vec!["attest", "--format", "json", "--interactive", "--trusted-root", &root];
+    args.extend(["--signing-config", "config.json"]);
+    args.extend(PREDICATE);
+    args.extend([stage.tagged.as_str(), child.as_str()]);
+    let typed = |code: &str| {
+        support::run_of(&stage.command(&args, &[]).write_stdin(format!("{code}\n")).output().unwrap())
+    };
+    let wrong = typed("another");
+    assert_eq!((wrong.code, wrong.codes()), (Some(3), vec!["signing-answer".to_owned()]), "{}", wrong.stdout);
+    assert!(wrong.stderr.contains(&format!("{issuer}/auth?")), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("code_challenge_method=S256"), "{}", wrong.stderr);
+    assert_eq!(typed("").code, Some(3));
+    let document = good(&typed("the-code"));
+    assert_eq!(document["attestations"].as_array().unwrap().len(), 2);
+    assert_eq!(stage.log_size(), 2);
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.iter().filter(|body| body.contains("code=the-code")).count(), 1);
 }
 
 #[test]

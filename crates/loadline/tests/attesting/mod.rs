@@ -361,7 +361,7 @@ impl FakeGitHub {
     }
 
     /// The variables of a job under GitHub Actions, but for its identity.
-    pub(crate) fn variables<'a>(&'a self) -> Vec<(&'a str, &'a str)> {
+    pub(crate) fn variables(&self) -> Vec<(&str, &str)> {
         vec![
             ("GITHUB_ACTIONS", "true"),
             ("GITHUB_API_URL", &self.address),
@@ -369,4 +369,31 @@ impl FakeGitHub {
             ("GITHUB_REPOSITORY", "acme/widget"),
         ]
     }
+}
+
+/// An issuer at which a person logs in: it hands out the sandbox's token for the code that the person was shown,
+/// once the verifier fits the challenge. How often it did.
+pub(crate) fn login(stage: &Stage, code: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    use axum::extract::State;
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse, Response};
+
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let token = stage.email_token(600);
+    let own = Arc::clone(&asked);
+    let answer = move |State(token): State<Arc<String>>, body: String| async move {
+        own.lock().unwrap().push(body.clone());
+        if !body.contains(&format!("code={code}")) || !body.contains("code_verifier=") {
+            return (StatusCode::BAD_REQUEST, "{\"error\":\"invalid_grant\"}").into_response();
+        }
+        let answer: Response = axum::Json(json!({"id_token": *token, "access_token": "x"})).into_response();
+        answer
+    };
+    let router = axum::Router::new()
+        .route("/token", axum::routing::post(answer))
+        .with_state(Arc::new(token));
+    let listener = stage.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    stage.runtime.spawn(async move { axum::serve(listener, router).await });
+    (address, asked)
 }
