@@ -230,3 +230,22 @@ async fn a_source_that_lies_is_refused_by_the_destination() {
     assert_eq!(error.status(), Some(400), "{error}");
     assert!(!to.has_blob(&blob.digest).await.unwrap());
 }
+
+#[tokio::test]
+async fn what_is_read_into_a_file_goes_on_too() {
+    let server = faulty(&["GET blobs:truncate*3"]).await;
+    let repository = server.repository("app");
+    repository.push_blob(BlobSource::Bytes(content().into())).await.unwrap();
+    let blob = Descriptor::of(OCI_LAYER, &content());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blob");
+    let client = client_with(options());
+    at(&client, &server, "app").blob_to_file(&blob, &path).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), content());
+    let statuses: Vec<String> =
+        server.asked().iter().filter(|line| line.starts_with("GET")).cloned().collect();
+    assert_eq!(statuses.len(), 4);
+    assert!(statuses[1..].iter().all(|line| line.ends_with(" 206")), "{statuses:?}");
+    let received = client.counters().bytes_received;
+    assert!(received < 2 * SIZE, "{received} bytes were asked for, of {SIZE}");
+}

@@ -18,7 +18,6 @@ use crate::MANIFEST_LIMIT;
 use crate::credentials::{Credential, Credentials};
 use crate::http_client::Http;
 
-pub(crate) use connection::classify;
 pub(crate) use send::{Access, Answer, Body, Request};
 
 /// Hosts that are spoken to by http, with commas between them.

@@ -1,20 +1,21 @@
 //! Blobs: looked for, and read into memory or a file.
 
+use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::Method;
 use loadline_core::{Digest, Hasher};
-use reqwest::Response;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::Remote;
 use crate::client::{Body, Request, Tally};
 use crate::descriptor::Descriptor;
-use crate::error::{RegistryError, RegistryErrorKind};
+use crate::error::{ConnectionProblem, RegistryError, RegistryErrorKind};
 
 impl Remote {
     /// Whether a blob is there.
@@ -54,22 +55,35 @@ impl Remote {
         }
     }
 
-    /// Streams a blob into a file; the file appears only when all of it is there and right.
+    /// Streams a blob into a file; the file appears only when all of it is there and right. What broke goes on
+    /// from where it stopped.
     pub(crate) async fn blob_to_file(&self, blob: &Descriptor, path: &Path) -> Result<(), RegistryError> {
         let request = self.blob_request(&blob.digest)?;
         let part = Part(part_of(path));
+        let io = |source| request.error(RegistryErrorKind::Io { path: path.to_owned(), source });
+        let mut begun = Begun {
+            file: tokio::fs::File::create(&part.0).await.map_err(io)?,
+            hasher: Hasher::new(blob.digest.algorithm()),
+            size: 0,
+        };
         let mut attempts = self.client.attempts();
-        loop {
-            match self.stream(&request, blob, &part.0).await {
-                Err(error) if attempts.again(&error).await => {}
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    return tokio::fs::rename(&part.0, path).await.map_err(|source| {
-                        request.error(RegistryErrorKind::Io { path: path.to_owned(), source })
-                    });
-                }
+        let mut furthest = 0;
+        while let Err(error) = self.go_on(&request, blob, &mut begun).await {
+            if begun.size > furthest {
+                furthest = begun.size;
+                attempts = self.client.attempts();
+            }
+            if !attempts.again(&error).await {
+                return Err(error);
             }
         }
+        let actual = begun.hasher.finish();
+        if begun.size != blob.size || actual != blob.digest {
+            return Err(request.error(mismatch(blob, actual.to_string())));
+        }
+        begun.file.flush().await.map_err(io)?;
+        begun.file.sync_all().await.map_err(io)?;
+        tokio::fs::rename(&part.0, path).await.map_err(io)
     }
 
     /// A blob as another request's body, its size checked before it is taken.
@@ -85,67 +99,49 @@ impl Remote {
         Ok(Body::Stream { body: Arc::new(Mutex::new(Some(response.into()))), size: blob.size })
     }
 
-    async fn stream(
+    /// Reads on from what a file has.
+    async fn go_on(
         &self,
         request: &Request<'_>,
         blob: &Descriptor,
-        part: &Path,
-    ) -> Result<(), RegistryError> {
-        let io = |source| request.error(RegistryErrorKind::Io { path: part.to_owned(), source });
-        let mut file = tokio::fs::File::create(part).await.map_err(io)?;
-        if let Some(bytes) = blob.embedded() {
-            file.write_all(&bytes).await.map_err(io)?;
-            return file.flush().await.map_err(io);
-        }
-        let response = self.client.send(request).await?;
-        let limit = self.client.transfer_limit(blob.size);
-        timeout(limit, self.copy(request, blob, response, &mut file))
-            .await
-            .map_err(|_| request.error(RegistryErrorKind::TimedOut { limit }))??;
-        file.sync_all().await.map_err(io)
-    }
-
-    async fn copy(
-        &self,
-        request: &Request<'_>,
-        blob: &Descriptor,
-        mut response: Response,
-        file: &mut tokio::fs::File,
+        begun: &mut Begun,
     ) -> Result<(), RegistryError> {
         let io = |source| request.error(RegistryErrorKind::Io { path: PathBuf::new(), source });
+        if let Some(bytes) = blob.embedded() {
+            begun.hasher.update(&bytes);
+            begun.size = bytes.len() as u64;
+            return begun.file.write_all(&bytes).await.map_err(io);
+        }
+        // A write that was cut off by the time limit may have left more in the file than was counted.
+        begun.file.flush().await.map_err(io)?;
+        begun.file.set_len(begun.size).await.map_err(io)?;
+        begun.file.seek(SeekFrom::Start(begun.size)).await.map_err(io)?;
         let limit = self.client.transfer_limit(blob.size);
-        let mut hasher = Hasher::new(blob.digest.algorithm());
-        let mut size = 0;
-        while let Some(chunk) = self.client.chunk(request, &mut response, limit).await? {
-            size += chunk.len() as u64;
-            if size > blob.size {
-                return Err(request.error(mismatch(blob, format!("of more than {} bytes", blob.size))));
+        let read = async {
+            let mut pieces = self.read_from(blob, begun.size).await?;
+            while let Some(piece) = pieces.next().await {
+                let piece = piece.map_err(|error| {
+                    let problem = ConnectionProblem::Reset;
+                    request.error(RegistryErrorKind::Connection { problem, message: error.to_string() })
+                })?;
+                if begun.size + piece.len() as u64 > blob.size {
+                    return Err(request.error(mismatch(blob, format!("of more than {} bytes", blob.size))));
+                }
+                begun.file.write_all(&piece).await.map_err(io)?;
+                begun.hasher.update(&piece);
+                begun.size += piece.len() as u64;
             }
-            hasher.update(&chunk);
-            file.write_all(&chunk).await.map_err(io)?;
-        }
-        file.flush().await.map_err(io)?;
-        let actual = hasher.finish();
-        if size == blob.size && actual == blob.digest {
             Ok(())
-        } else {
-            Err(request.error(mismatch(blob, actual.to_string())))
-        }
+        };
+        timeout(limit, read).await.map_err(|_| request.error(RegistryErrorKind::TimedOut { limit }))?
     }
 }
 
-impl crate::client::Client {
-    pub(crate) async fn chunk(
-        &self,
-        request: &Request<'_>,
-        response: &mut Response,
-        limit: std::time::Duration,
-    ) -> Result<Option<Bytes>, RegistryError> {
-        let chunk =
-            response.chunk().await.map_err(|error| request.error(crate::client::classify(error, limit)))?;
-        Tally::add(&self.tally().bytes_received, chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
-        Ok(chunk)
-    }
+/// A blob that is partly in a file.
+struct Begun {
+    file: tokio::fs::File,
+    hasher: Hasher,
+    size: u64,
 }
 
 fn mismatch(blob: &Descriptor, actual: String) -> RegistryErrorKind {

@@ -121,7 +121,7 @@ impl Pieces {
 impl Remote {
     /// A blob's bytes from an offset on. A registry that knows no ranges sends all of it; what comes before
     /// the offset is then thrown away.
-    async fn read_from(
+    pub(super) async fn read_from(
         &self,
         blob: &Descriptor,
         offset: u64,
@@ -142,7 +142,8 @@ impl Remote {
             return Err(request.error(other_size(&blob.digest, size)));
         }
         Tally::add(&self.client.tally().bytes_received, blob.size - offset + skip);
-        let pieces = response.bytes_stream().map(|piece| piece.map_err(io::Error::other));
+        let pieces =
+            response.bytes_stream().map(|piece| piece.map_err(|error| io::Error::other(error.without_url())));
         let pieces = pieces.scan(skip, |skip, piece| {
             let piece = piece.map(|mut piece| {
                 let before = usize::try_from(*skip).unwrap_or(usize::MAX).min(piece.len());
