@@ -45,6 +45,7 @@ const OF_CONTAINERS: &[&str] = &[
     "CONTAINERS_STORAGE_CONF",
     "CONTAINERS_REGISTRIES_CONF",
     "BUILDAH_ISOLATION",
+    "BUILDAH_RUNTIME",
 ];
 const OF_DOCKER: &[&str] = &[
     "DOCKER_HOST",
@@ -131,7 +132,8 @@ pub fn export(job: &Job<'_>, id: &str) -> Option<Invocation> {
     let preset = job.table.preset.filter(|preset| preset.builds_dockerfiles())?;
     Some(
         Invocation::new(preset.name(), job.context)
-            .pass(PROXIES.iter().chain(OF_CONTAINERS).copied())
+            // No registry is spoken to: credentials, or a docker configuration that is not there, have no part in it.
+            .pass(OF_CONTAINERS.iter().copied().filter(|name| *name != "REGISTRY_AUTH_FILE"))
             .args(["push", "--quiet", id])
             .arg(format!("oci:{}:leg", text(job.output))),
     )
@@ -145,7 +147,7 @@ fn ko(job: &Job<'_>, platforms: &str) -> Invocation {
         .variable("KO_DOCKER_REPO", format!("loadline.invalid/{}", job.image))
         .args(["build", "--push=false", "--bare", "--sbom=none"])
         .arg(format!("--platform={platforms}"))
-        .arg(format!("--oci-layout-path={}", text(job.output)));
+        .arg(format!("--oci-layout-path={}", beside(job.output)));
     for (name, value) in &job.request.labels {
         run = run.arg(format!("--image-label={name}={value}"));
     }
@@ -207,6 +209,15 @@ fn devcontainer(job: &Job<'_>, platforms: &str) -> Invocation {
     run.args(&job.table.arguments)
 }
 
+/// A path from the context to what lies beside it: ko takes the layout's for a repository's name, in which a
+/// capital letter of a temporary folder has no place.
+fn beside(path: &Path) -> String {
+    match path.file_name() {
+        Some(name) => format!("../{}", name.to_string_lossy()),
+        None => text(path),
+    }
+}
+
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -242,7 +253,7 @@ mod tests {
     fn each_preset_writes_a_layout_and_pushes_nothing() {
         let ko = args(&preset(Preset::Ko), &["linux/amd64", "linux/arm64"]);
         assert_eq!(ko.program, "ko");
-        for wanted in ["--push=false", "--platform=linux/amd64,linux/arm64", "--oci-layout-path=/work/layout"]
+        for wanted in ["--push=false", "--platform=linux/amd64,linux/arm64", "--oci-layout-path=../layout"]
         {
             assert!(ko.args.iter().any(|arg| arg == wanted), "{wanted}: {:?}", ko.args);
         }
