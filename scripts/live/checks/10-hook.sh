@@ -136,7 +136,7 @@ hook_of_pre_commit() {
   rev=$(git -C "$root" rev-parse HEAD)
   hooked pre-commit
   export CARGO_HOME=${CARGO_HOME:-$real_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$real_home/.rustup}
-  export CARGO_TARGET_DIR=$root/target/live-hook PRE_COMMIT_HOME=$work/pre-commit
+  export CARGO_TARGET_DIR=$hook_target PRE_COMMIT_HOME=$work/pre-commit
   pre_commit_uses "$rev" loadline-check
   pre-commit install
   git commit --quiet -m 'Use pre-commit'
@@ -161,7 +161,7 @@ hook_of_pre_commit() {
 hook_tried_by_pre_commit() {
   hooked try-repo
   export CARGO_HOME=${CARGO_HOME:-$real_home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$real_home/.rustup}
-  export CARGO_TARGET_DIR=$root/target/live-hook PRE_COMMIT_HOME=$work/pre-commit
+  export CARGO_TARGET_DIR=$hook_target PRE_COMMIT_HOME=$work/pre-commit
   local try=(pre-commit try-repo "file://$root" loadline-check --ref "$(git -C "$root" rev-parse HEAD)" --all-files)
   "${try[@]}"
   sed -i 's/ENV A=1/ENV A=2/' Dockerfile.one
@@ -170,6 +170,7 @@ hook_tried_by_pre_commit() {
 }
 
 real_home=$HOME
+hook_target=${CARGO_TARGET_DIR:-$root/target}/live-hook
 LIMIT=900
 check hook-pre-commit "git pre_commit" hook_of_pre_commit
 check hook-pre-commit-try-repo "git pre_commit" hook_tried_by_pre_commit
@@ -179,7 +180,7 @@ hook_of_the_wheel() {
   local rev wheels=$work/wheels
   rev=$(git -C "$root" rev-parse HEAD)
   (
-    export CARGO_TARGET_DIR=$root/target/live-hook
+    export CARGO_TARGET_DIR=$hook_target
     clone=$(find "$work/pre-commit" -maxdepth 1 -name 'repo*' -type d 2> /dev/null | head -n 1)
     # Where pre-commit built it already, nothing is compiled anew.
     "${clone:-$root}/packaging/wheel/build" "$wheels"
