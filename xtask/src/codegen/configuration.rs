@@ -13,6 +13,7 @@ const TABLES: &[(&str, &str)] = &[
     ("ChannelTag", "moving-tags = [{ … }]"),
     ("Gate", "[image.NAME.gate]"),
     ("BuildSecret", "secrets = [{ … }]"),
+    ("LayoutTable", "[image.NAME.layout]"),
     ("Contract", "[image.NAME.contract]"),
     ("Verify", "[verify]"),
     ("Attest", "[attest]"),

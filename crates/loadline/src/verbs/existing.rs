@@ -19,11 +19,16 @@ pub(crate) fn take(config: &mut Config, named: &[String]) -> Result<(), String> 
         let reference: Reference =
             reference.parse().map_err(|error| format!("`--existing {text}`: {error}"))?;
         if reference.digest.is_none() {
-            return Err(format!("`--existing {text}` names no digest, and a tag can move between two readings"));
+            return Err(format!(
+                "`--existing {text}` names no digest, and a tag can move between two readings"
+            ));
         }
         let known: Vec<String> = config.images.keys().cloned().collect();
         let Some(image) = config.images.get_mut(name) else {
-            return Err(format!("`--existing {text}`: there is no image `{name}`; there are {}", known.join(", ")));
+            return Err(format!(
+                "`--existing {text}`: there is no image `{name}`; there are {}",
+                known.join(", ")
+            ));
         };
         if image.builder != Builder::Existing {
             let builder = image.builder.name();

@@ -55,8 +55,8 @@ impl FromStr for PlanFormat {
         if text == MATRIX {
             return Ok(Self::GitHubMatrix);
         }
-        text.parse().map(Self::Report).map_err(|error: loadline_report::UnknownFormat| {
-            format!("{error}; a plan also has {MATRIX}")
-        })
+        text.parse()
+            .map(Self::Report)
+            .map_err(|error: loadline_report::UnknownFormat| format!("{error}; a plan also has {MATRIX}"))
     }
 }
