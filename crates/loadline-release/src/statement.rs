@@ -72,7 +72,7 @@ impl Release<'_> {
         statements.flat_map(|statement| budget::check(&statement.name, &statement.bytes, &places)).collect()
     }
 
-    /// Signs a statement, unless its bundle is there; a note where an earlier run was ended while it signed.
+    /// Signs a statement, unless its bundle is there; a note where an earlier run did not see its signing end.
     pub(crate) async fn sign(&self, statement: &Settled) -> Result<(Vec<u8>, Option<Finding>), ReleaseError> {
         let key = format!("sign {}", statement.digest);
         if let Some(bundle) = self.store.load(Kind::Bundle, &statement.digest)? {
@@ -85,7 +85,7 @@ impl Release<'_> {
         let note = self.ledger.interrupted(&key).then(|| {
             Finding::note(
                 &SIGNING_INTERRUPTED,
-                format!("{} is signed again: an earlier run was ended while it signed", statement.name),
+                format!("{} is signed again: an earlier run did not see its signing end", statement.name),
             )
             .about(&statement.digest)
         });

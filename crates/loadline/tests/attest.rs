@@ -495,3 +495,109 @@ fn wrong_usage_is_two() {
     let two = [&PREDICATE[..], &["--bundle", "b.json", &tagged, &tagged]].concat();
     assert_eq!(stage.attest(&two).code, Some(2));
 }
+
+/// A release of the small project into the stage's registry, as a job of its workflow under GitHub Actions.
+struct Releasing {
+    stage: Stage,
+    github: FakeGitHub,
+    project: support::Project,
+}
+
+impl Releasing {
+    fn new(permitted: bool) -> Self {
+        let stage = Stage::new();
+        let github = FakeGitHub::start(&stage, permitted);
+        let project = support::Project::new();
+        let repository = format!("{}/acme/released", stage.sandbox.ready().registry);
+        project.edit("loadline.toml", "registry.example.com/acme/widget", &repository);
+        project.write(".gitignore", "/target/\n/.loadline/\n");
+        project.commit("Release elsewhere");
+        Self { stage, github, project }
+    }
+
+    fn run(&self, signing_config: &str, args: &[&str]) -> Run {
+        let ready = self.stage.sandbox.ready();
+        let head = self.project.head();
+        let claims = format!(
+            "claim.repository=acme/widget&claim.ref=refs/heads/main&claim.sha={head}&claim.workflow_sha={head}\
+             &claim.job_workflow_sha={head}&claim.repository_id=12&claim.repository_owner_id=34\
+             &claim.run_id=7&claim.run_attempt=2\
+             &claim.workflow_ref=acme/widget/.github/workflows/release.yml@refs/heads/main\
+             &claim.job_workflow_ref=acme/widget/.github/workflows/release.yml@refs/heads/main"
+        );
+        let url = format!("{}/github/token?{claims}", ready.issuer);
+        let issuer = format!("{}/github", ready.issuer);
+        let text = self.project.read("loadline.toml");
+        if !text.contains("issuer =") {
+            self.project.write("loadline.toml", &text.replace("[verify]", &format!("[verify]\nissuer = \"{issuer}\"")));
+            self.project.commit("Name the issuer");
+            return self.run(signing_config, args);
+        }
+        let root = ready.trusted_root.display().to_string();
+        let fixed = ["release", "--version", "1.0.0", "--format", "json", "--trusted-root", &root, "--signing-config", signing_config];
+        let mut command = self.project.command(&[&fixed, args].concat());
+        for (name, value) in self.github.variables() {
+            command.env(name, value);
+        }
+        for (name, value) in actions(&self.stage) {
+            command.env(name, value);
+        }
+        command.env("ACTIONS_ID_TOKEN_REQUEST_URL", url).env("GITHUB_SHA", &head);
+        command.env("GITHUB_WORKFLOW_REF", "acme/widget/.github/workflows/release.yml@refs/heads/main");
+        support::run_of(&command.output().unwrap())
+    }
+
+    fn posted(&self) -> Vec<Value> {
+        self.github.asked.lock().unwrap().posted.clone()
+    }
+}
+
+#[test]
+fn a_release_rides_out_an_outage_goes_on_and_puts_each_bundle_at_github_once() {
+    let releasing = Releasing::new(true);
+    let down = releasing.stage.path().join(releasing.stage.without("rekorTlogUrls"));
+    let events = releasing.stage.path().join("events.jsonl").display().to_string();
+    let run = releasing.run(&down.display().to_string(), &["--patience", "1s", "--events", &events]);
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-failed".to_owned()]), "{}", run.stdout);
+    assert_eq!((releasing.stage.log_size(), releasing.posted().len()), (0, 0));
+    let events = std::fs::read_to_string(events).unwrap();
+    assert!(events.contains(r#""event":"waiting""#) && events.contains("refuses connections"), "{events}");
+
+    let config = releasing.stage.sandbox.ready().signing_config.display().to_string();
+    let run = releasing.run(&config, &[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    // Of each image a provenance, three bills of materials and a verdict.
+    assert_eq!((releasing.stage.log_size(), releasing.posted().len()), (10, 10));
+    let provenance: Vec<Value> = releasing
+        .posted()
+        .iter()
+        .map(statement)
+        .filter(|statement| statement["predicateType"] == SLSA)
+        .collect();
+    assert_eq!(provenance.len(), 2);
+    for said in &provenance {
+        let definition = &said["predicate"]["buildDefinition"];
+        assert_eq!(definition["buildType"], "https://actions.github.io/buildtypes/workflow/v1");
+        assert_eq!(definition["internalParameters"]["github"]["repository_id"], "12");
+        assert_eq!(
+            said["predicate"]["runDetails"]["builder"]["id"],
+            "https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main"
+        );
+    }
+    let again = releasing.run(&config, &[]);
+    assert_eq!(again.code, Some(0), "{}\n{}", again.stdout, again.stderr);
+    assert_eq!((releasing.stage.log_size(), releasing.posted().len()), (10, 10));
+}
+
+#[test]
+fn a_release_says_in_preflight_that_it_may_not_add_attestations() {
+    let releasing = Releasing::new(false);
+    let config = releasing.stage.sandbox.ready().signing_config.display().to_string();
+    let run = releasing.run(&config, &["--github", "on"]);
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["github-permission".to_owned()]), "{}", run.stdout);
+    let steps = run.json()["steps"].as_array().unwrap().len();
+    assert_eq!(steps, 1, "nothing was built: {}", run.stdout);
+    let run = releasing.run(&config, &[]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("attestations: write"), "{}", run.stdout);
+}

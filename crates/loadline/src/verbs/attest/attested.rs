@@ -90,7 +90,7 @@ impl Attester<'_> {
             (None, None) => {
                 let key = format!("sign {digest}");
                 if ledger.interrupted(&key) {
-                    let message = "the statement is signed again: an earlier run was ended while it signed";
+                    let message = "the statement is signed again: an earlier run did not see its signing end";
                     notes.push(Finding::note(&SIGNING_INTERRUPTED, message).about(&digest));
                 }
                 ledger.intent(&key).map_err(unusable)?;
