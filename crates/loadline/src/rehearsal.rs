@@ -189,10 +189,11 @@ cache-from = ["type=registry,ref=ghcr.io/a/cache"]
             .with("REGISTRY_AUTH_FILE", "/auth.json")
             .with("AWS_SECRET_ACCESS_KEY", "hunter2")
             .with("NPM_TOKEN", "hunter2");
-        let config: Config =
-            load("loadline.toml".into(), CONFIG, &|_| Some(loadline_core::config::PathKind::File))
-                .map(|loaded| loaded.config)
-                .unwrap_or_else(|findings| panic!("{findings:?}"));
+        let config: Config = load("loadline.toml".into(), CONFIG, &|path| {
+            Some(if path == "." { PathKind::Directory } else { PathKind::File })
+        })
+        .map(|loaded| loaded.config)
+        .unwrap_or_else(|findings| panic!("{findings:?}"));
         let rehearsal = Rehearsal::prepare(&from, &config, &folder.path().join("r")).unwrap();
         let names: Vec<_> = rehearsal.environment.names().map(|name| name.to_string_lossy()).collect();
         assert_eq!(names, ["BUILDX_CONFIG", "DOCKER_CONFIG", "HOME", "PATH"]);

@@ -21,13 +21,13 @@ LIMIT=600 check rehearse-with-buildx buildx_release rehearsed
 # The instruction that mounts a secret sees a made-up text, also where the secret is there.
 rehearsed_secret() {
   local fixture=$work/run-lines/fixtures/run-lines out=$work/rehearsed-secret.json
-  sed 's#^RUN sh /out/api.*#&\nRUN --mount=type=secret,id=token,required grep -qx loadline-rehearsal /run/secrets/token#' \
+  sed 's#^RUN sh /out/api.*#&\nRUN --mount=type=secret,id=token,required read -r it < /run/secrets/token \&\& [ "$it" = loadline-rehearsal ]#' \
     "$fixture/Dockerfile.api" > "$fixture/Dockerfile.secret"
   sed 's#^dockerfile       = "Dockerfile.api"#dockerfile = "Dockerfile.secret"\nsecrets = [{ id = "token", env = "RUN_LINES_TOKEN" }]#' \
     "$fixture/loadline.toml" > "$fixture/secret.toml"
-  # The reports speak of other legs: it is the gate that stops it, after everything is built, proven and verified.
-  RUN_LINES_TOKEN=hunter2 refused 1 report-mismatch rehearse secret.toml > "$out" || die "$(jq -c '{steps, findings, failures}' "$out")"
-  grep -q 'secret-stood-in' "$out" || die "it does not say that the secret was replaced: $(cat "$out")"
-  equal "the last step" "$(jq -er '.steps[-1].name' "$out")" gate
+  # What the stage leaves is the same, and so are the images, of which the scan reports speak.
+  RUN_LINES_TOKEN=hunter2 rehearse secret.toml > "$out" || die "exit $?: $(jq -c '{verdict, findings, failures}' "$out")"
+  equal "secrets that were replaced" "$(jq -er '[.findings[] | select(.code == "secret-stood-in")] | length' "$out")" 1
+  equal "the last step" "$(jq -er '.steps[-1].name' "$out")" promote
 }
 LIMIT=600 check rehearse-stands-in-for-secrets buildx_release rehearsed_secret

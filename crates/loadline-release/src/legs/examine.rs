@@ -48,7 +48,7 @@ async fn one(
         let Some(manifest) = repository.find_manifest(&index.to_string()).await? else {
             return Ok(vec![gone(repository, record, &index.to_string())]);
         };
-        return Ok(index_of(repository, record, &manifest)?);
+        return index_of(repository, record, &manifest);
     }
     let digest = record.manifest.digest.to_string();
     let Some(manifest) = repository.find_manifest(&digest).await? else {
