@@ -22,8 +22,9 @@ fi
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 profile=${LOADLINE_BENCH_PROFILE:-release}
 loadline=$target/$profile/loadline merge=$target/$profile/examples/merge
-# On the disk of the build, not in memory.
-work=$(mktemp -d "$target/bench.XXXXXX")
+# On the disk of the build, not in memory: the registry syncs each write. LOADLINE_BENCH_FOLDER=/dev/shm leaves the disk
+# out, to see what the clients themselves take (with a small layer).
+work=$(mktemp -d "${LOADLINE_BENCH_FOLDER:-$target}/bench.XXXXXX")
 pids=()
 trap 'kill "${pids[@]}" 2> /dev/null; wait; rm -rf "$work"' EXIT
 
@@ -31,7 +32,7 @@ trap 'kill "${pids[@]}" 2> /dev/null; wait; rm -rf "$work"' EXIT
 serve() {
   "$loadline" sandbox serve --data "$work/$1" --listen "127.0.0.1:$2" > "$work/$1.ready" 2> "$work/$1.requests" &
   pids+=($!)
-  for _ in $(seq 200); do grep -q '^{' "$work/$1.ready" && return 0; sleep 0.05; done
+  for _ in $(seq 200); do grep -qs '^{' "$work/$1.ready" && return 0; sleep 0.05; done
   echo "the sandbox does not come up on $2" >&2; return 1
 }
 
