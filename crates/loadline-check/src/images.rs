@@ -149,6 +149,6 @@ pub(crate) fn check_parsed(request: &ImagesRequest<'_>, parsed: &Parsed) -> Outc
     }
     secret_in_dockerfile::check(&loaded, &mut outcome);
     tool_version_drift::check(&loaded, &mut outcome);
-    dockerfile_unlisted::check(request, &mut outcome);
+    dockerfile_unlisted::check(request, parsed, &mut outcome);
     outcome
 }

@@ -137,6 +137,21 @@ fn private_keys_in_a_context_are_named() {
 }
 
 #[test]
+fn a_secret_is_public_in_a_dockerfile_of_no_image_too() {
+    let text = "FROM a\nARG API_TOKEN\nENV GH=ghp_0123456789012345678901234567890123456789\n";
+    let found = Files::new().with("dev/Dockerfile", text).examine();
+    assert_eq!(
+        said(&found),
+        ["dockerfile-unlisted dev/Dockerfile:", "secret-in-dockerfile dev/Dockerfile:3"]
+    );
+    assert!(!format!("{found:?}").contains("ghp_0"), "the value is never shown");
+    assert_eq!(
+        said(&Files::new().with("dev/Dockerfile", "FRO").examine()),
+        ["dockerfile-unlisted dev/Dockerfile:"]
+    );
+}
+
+#[test]
 fn only_workflows_around_the_release_are_looked_at() {
     let bad = "on: push\npermissions: {}\njobs:\n  x:\n    runs-on: ubuntu-latest\n";
     let build =

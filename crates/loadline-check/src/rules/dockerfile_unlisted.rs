@@ -7,7 +7,8 @@ use loadline_core::{Code, Failure, Finding, Location, Outcome};
 
 use crate::discover::is_dockerfile;
 use crate::images::ImagesRequest;
-use crate::rules::dockerfile_invalid;
+use crate::parsed::Parsed;
+use crate::rules::{dockerfile_invalid, secret_in_dockerfile};
 
 /// A Dockerfile that nothing builds.
 pub static UNLISTED: Code = Code::new(
@@ -18,8 +19,8 @@ pub static UNLISTED: Code = Code::new(
      only, this note may stay.",
 );
 
-/// Looks for Dockerfiles that no image names.
-pub(crate) fn check(request: &ImagesRequest<'_>, outcome: &mut Outcome) {
+/// Looks for Dockerfiles that no image names. Where one can be read, secrets are looked for in it.
+pub(crate) fn check(request: &ImagesRequest<'_>, parsed: &Parsed, outcome: &mut Outcome) {
     let files = match request.tree.files() {
         Ok(files) => files,
         Err(error) => {
@@ -34,5 +35,9 @@ pub(crate) fn check(request: &ImagesRequest<'_>, outcome: &mut Outcome) {
         let message = format!("`{file}` belongs to no image of the configuration");
         let help = "add the image to `loadline.toml`, or remove the file";
         outcome.findings.push(Finding::note(&UNLISTED, message).at(Location::file(file)).help(help));
+        let bytes = request.tree.read(file).ok();
+        if let Some(dockerfile) = bytes.and_then(|bytes| parsed.get(file, &bytes).ok()) {
+            secret_in_dockerfile::unlisted(file, &dockerfile, outcome);
+        }
     }
 }

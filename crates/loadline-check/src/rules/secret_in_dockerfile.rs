@@ -1,8 +1,9 @@
 //! No secrets in ARG, ENV or LABEL: what stands there is in the image for everyone.
 
+use camino::Utf8Path;
 use loadline_core::{Code, Finding, Location, Outcome, Severity};
-use loadline_dockerfile::Instruction;
 use loadline_dockerfile::command::Command;
+use loadline_dockerfile::{Dockerfile, Instruction};
 
 use crate::images::Loaded;
 
@@ -38,27 +39,39 @@ const LOOKS: [(&str, usize, &str); 12] = [
 
 /// Looks at every stage, built or not: the file itself is in the repository.
 pub(crate) fn check(images: &[Loaded<'_>], outcome: &mut Outcome) {
-    let mut seen: Vec<&camino::Utf8Path> = Vec::new();
+    let mut seen: Vec<&Utf8Path> = Vec::new();
     for image in images {
-        if seen.contains(&image.path.as_path()) {
-            continue;
-        }
-        seen.push(&image.path);
-        for instruction in &image.dockerfile.instructions {
-            for (kind, name, value) in values(instruction) {
-                let Some((severity, why)) = judge(kind, &name, value.as_deref()) else { continue };
-                // The value itself is never shown: what prints it would publish it once more.
-                let message = format!("{kind} `{name}` in `{}` {why}", image.path);
-                let mut location = Location::line(&image.path, instruction.line);
-                location.span = Some(instruction.span.clone());
-                let help = match severity {
-                    Severity::Error => "revoke it, and mount secrets instead: `RUN --mount=type=secret,id=…`",
-                    _ => "mount secrets instead: `RUN --mount=type=secret,id=…`",
-                };
-                outcome.findings.push(Finding::new(&SECRET, severity, message).at(location).help(help));
-            }
+        if !seen.contains(&image.path.as_path()) {
+            seen.push(&image.path);
+            outcome.findings.extend(findings(&image.path, &image.dockerfile));
         }
     }
+}
+
+/// Looks at a Dockerfile that belongs to no image: what a secret is by its looks is public there too. What is
+/// only named like one is the business of who releases it.
+pub(crate) fn unlisted(path: &Utf8Path, dockerfile: &Dockerfile, outcome: &mut Outcome) {
+    let certain = findings(path, dockerfile).into_iter().filter(|found| found.severity == Severity::Error);
+    outcome.findings.extend(certain);
+}
+
+fn findings(path: &Utf8Path, dockerfile: &Dockerfile) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for instruction in &dockerfile.instructions {
+        for (kind, name, value) in values(instruction) {
+            let Some((severity, why)) = judge(kind, &name, value.as_deref()) else { continue };
+            // The value itself is never shown: what prints it would publish it once more.
+            let message = format!("{kind} `{name}` in `{path}` {why}");
+            let mut location = Location::line(path, instruction.line);
+            location.span = Some(instruction.span.clone());
+            let help = match severity {
+                Severity::Error => "revoke it, and mount secrets instead: `RUN --mount=type=secret,id=…`",
+                _ => "mount secrets instead: `RUN --mount=type=secret,id=…`",
+            };
+            found.push(Finding::new(&SECRET, severity, message).at(location).help(help));
+        }
+    }
+    found
 }
 
 fn values(instruction: &Instruction) -> Vec<(&'static str, String, Option<String>)> {
