@@ -55,7 +55,21 @@ async fn one(
         return Ok(vec![gone(repository, record, &digest)]);
     };
     let mut findings = image_of(repository, record, &manifest).await?;
+    if let Some(index) = &record.index {
+        match repository.find_manifest(&index.to_string()).await? {
+            Some(index) => findings.extend(index_of(repository, record, &index)?),
+            None => findings.push(gone(repository, record, &index.to_string())),
+        }
+    }
     for attestation in &record.attestations {
+        // In the joined index it is an attestation by its annotations alone: it must be one, and of this image.
+        let of = attestation.annotations.get("vnd.docker.reference.digest");
+        if !attestation.is_buildkit_attestation()
+            || attestation.platform().is_some()
+            || of.map(String::as_str) != Some(digest.as_str())
+        {
+            findings.push(contradicted(record, "what it lists as an attestation is not one of this image"));
+        }
         match repository.resolve(&attestation.digest.to_string()).await? {
             None => findings.push(gone(repository, record, &attestation.digest.to_string())),
             Some(there) if there.size != attestation.size => {
