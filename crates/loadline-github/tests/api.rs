@@ -254,3 +254,18 @@ async fn refused_unresolved_and_silent_are_told_apart() {
     let timed_out = ask(of(format!("http://{}", silent.local_addr().unwrap()))).await;
     assert!(matches!(timed_out.kind, GitHubErrorKind::TimedOut { .. }), "{timed_out:?}");
 }
+
+#[tokio::test]
+async fn an_enterprise_server_has_its_api_below_a_path() {
+    let stage = Stage::start().await;
+    let options = Options { address: format!("{}/api/v3", stage.address), ..Options::default() };
+    let github = GitHub::new(reqwest::Client::new(), options).unwrap();
+    stage.set("/api/v3/repos/acme/widget/attestations", 201, &[], r#"{"id": 7}"#);
+    assert_eq!(github.attest(&slug(), b"{}").await, Ok(7));
+    let next = format!("<{}/api/v3/two?after=x>; rel=\"next\"", stage.address);
+    stage.set(&format!("/api/v3{}", Stage::list_path()), 200, &[("link", &next)], page(&[json!({"n": 1})]));
+    stage.set("/api/v3/two", 200, &[], page(&[json!({"n": 2})]));
+    let listing = github.attestations(&slug(), &digest(), None, &Limits::default()).await.unwrap();
+    assert_eq!(listing.bundles.len(), 2);
+    assert!(stage.asked().iter().all(|(_, token)| token.is_none()), "no token was given");
+}
