@@ -16,10 +16,13 @@ use loadline_github::{
 };
 use serde_json::{Value, json};
 
+/// Status, headers and body.
+type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
+
 /// What is answered to a path with its query; what was asked, and with which token.
 #[derive(Default)]
 struct Server {
-    answers: HashMap<String, (u16, Vec<(&'static str, String)>, Vec<u8>)>,
+    answers: HashMap<String, Answer>,
     asked: Vec<(String, Option<String>)>,
 }
 
@@ -92,7 +95,8 @@ fn digest() -> Digest {
 }
 
 fn page(bundles: &[Value]) -> Vec<u8> {
-    let items: Vec<Value> = bundles.iter().map(|bundle| json!({"repository_id": 1, "bundle": bundle})).collect();
+    let items: Vec<Value> =
+        bundles.iter().map(|bundle| json!({"repository_id": 1, "bundle": bundle})).collect();
     json!({"attestations": items}).to_string().into_bytes()
 }
 
@@ -155,7 +159,8 @@ async fn limits_hold_and_are_told() {
     let bomb = snappy(&vec![b' '; 4096]);
     stage.set("/bomb", 200, &[], bomb);
     stage.set("/garbage", 200, &[], "no snappy at all");
-    let urls = ["bomb", "garbage", "gone"].map(|name| json!({"bundle_url": format!("{}/{name}", stage.address)}));
+    let urls =
+        ["bomb", "garbage", "gone"].map(|name| json!({"bundle_url": format!("{}/{name}", stage.address)}));
     let body = json!({"attestations": [urls[0], urls[1], urls[2], {"bundle": {"n": 1}}, {}]});
     stage.set(&Stage::list_path(), 200, &[], body.to_string());
     let limits = Limits { bundle_bytes: 1000, ..Limits::default() };
@@ -172,7 +177,12 @@ async fn limits_hold_and_are_told() {
 #[tokio::test]
 async fn pages_that_lead_away_or_round_in_a_circle_are_told_and_the_token_stays_at_home() {
     let stage = Stage::start().await;
-    stage.set(&Stage::list_path(), 200, &[("link", "<http://127.0.0.1:1/x>; rel=\"next\"")], page(&[json!({})]));
+    stage.set(
+        &Stage::list_path(),
+        200,
+        &[("link", "<http://127.0.0.1:1/x>; rel=\"next\"")],
+        page(&[json!({})]),
+    );
     let error = stage.list(&Limits::default()).await.unwrap_err();
     assert!(error.to_string().contains("elsewhere"), "{error}");
     let own = format!("<{}/two>; rel=\"next\"", stage.address);
@@ -208,7 +218,12 @@ async fn refusals_say_what_is_missing_and_whether_to_come_back() {
         (429, vec![("retry-after", "7")], "slow down", Some(7)),
         (403, vec![("retry-after", "3")], "You have exceeded a secondary rate limit", Some(3)),
         (403, vec![], "You have exceeded a secondary rate limit", None),
-        (403, vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "99999999999")], "API rate limit exceeded", Some(1)),
+        (
+            403,
+            vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "99999999999")],
+            "API rate limit exceeded",
+            Some(1),
+        ),
     ] {
         stage.set(path, status, &headers, say(message));
         let error = add().await.unwrap_err();

@@ -529,12 +529,25 @@ impl Releasing {
         let issuer = format!("{}/github", ready.issuer);
         let text = self.project.read("loadline.toml");
         if !text.contains("issuer =") {
-            self.project.write("loadline.toml", &text.replace("[verify]", &format!("[verify]\nissuer = \"{issuer}\"")));
+            self.project.write(
+                "loadline.toml",
+                &text.replace("[verify]", &format!("[verify]\nissuer = \"{issuer}\"")),
+            );
             self.project.commit("Name the issuer");
             return self.run(signing_config, args);
         }
         let root = ready.trusted_root.display().to_string();
-        let fixed = ["release", "--version", "1.0.0", "--format", "json", "--trusted-root", &root, "--signing-config", signing_config];
+        let fixed = [
+            "release",
+            "--version",
+            "1.0.0",
+            "--format",
+            "json",
+            "--trusted-root",
+            &root,
+            "--signing-config",
+            signing_config,
+        ];
         let mut command = self.project.command(&[&fixed, args].concat());
         for (name, value) in self.github.variables() {
             command.env(name, value);

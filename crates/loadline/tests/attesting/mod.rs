@@ -389,9 +389,7 @@ pub(crate) fn login(stage: &Stage, code: &'static str) -> (String, Arc<Mutex<Vec
         let answer: Response = axum::Json(json!({"id_token": *token, "access_token": "x"})).into_response();
         answer
     };
-    let router = axum::Router::new()
-        .route("/token", axum::routing::post(answer))
-        .with_state(Arc::new(token));
+    let router = axum::Router::new().route("/token", axum::routing::post(answer)).with_state(Arc::new(token));
     let listener = stage.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     stage.runtime.spawn(async move { axum::serve(listener, router).await });
