@@ -89,7 +89,7 @@ impl Collected {
 }
 
 /// A bundle as it was verified, wherever it hangs.
-type Checked = Result<Arc<Proof>, Finding>;
+type Checked = Result<Arc<Proof>, Box<Finding>>;
 
 /// Verifies the image of this digest by what hangs on it at its registry. Never an error: what could not be
 /// asked is in the outcome.
@@ -314,7 +314,7 @@ fn check_all(
     for found in hanging.values().flat_map(|hanging| &hanging.found) {
         match asked.get(&found.digest) {
             Some(Err(NotBorne::Wrong(finding))) => {
-                checked.insert(found.digest.clone(), Err(finding.clone()));
+                checked.insert(found.digest.clone(), Err(Box::new(finding.clone())));
             }
             // Neither good nor bad: the failure beside it says why.
             Some(Err(NotBorne::Unknown(_))) => {}
@@ -323,7 +323,7 @@ fn check_all(
                     verifier
                         .verify_any(&found.bytes, Expected::OneOf(&places))
                         .map(Arc::new)
-                        .map_err(|error| error.finding())
+                        .map_err(|error| Box::new(error.finding()))
                 });
             }
         }
@@ -381,7 +381,7 @@ fn gathered(
                 let context = contexts.get(spoken_of(proof, digest, contexts.keys()))?;
                 Judged::Proven { proof: Arc::clone(proof), findings: judge(consumer.policy, proof, context) }
             }
-            Err(finding) => Judged::Bad(finding.clone().about(digest)),
+            Err(finding) => Judged::Bad(Finding::clone(finding).about(digest)),
         };
         Some(Candidate { source: found.source.clone(), result })
     };

@@ -110,6 +110,7 @@ fn known() -> String {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PolicyDocument {
     /// `loadline/policy/v1`.
+    #[schemars(skip)]
     pub schema: String,
     /// Who may sign: any one of these.
     #[serde(default)]

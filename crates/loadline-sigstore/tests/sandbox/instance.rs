@@ -70,3 +70,8 @@ pub(crate) fn statement() -> Vec<u8> {
         Statement::new(subjects, "https://example.com/predicate/v1", json!({"says": "something"}));
     serde_json::to_vec(&statement).unwrap()
 }
+
+#[allow(clippy::disallowed_methods, reason = "the sandbox signs by the machine's clock")]
+pub(crate) fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

@@ -14,7 +14,7 @@ use loadline_sigstore::{
 };
 use serde_json::{Value, json};
 
-use crate::instance::{Instance, digest, statement, verifier};
+use crate::instance::{Instance, digest, now, statement, verifier};
 use crate::rekor_v1::RekorV1;
 
 fn roots(json: &Value) -> TrustRoots {
@@ -154,7 +154,7 @@ async fn serve(log: Log) -> (String, tokio::task::JoinHandle<()>) {
 #[tokio::test]
 async fn the_first_kind_of_log_is_asked_for_its_proofs() {
     let instance = Instance::start().await;
-    let log = RekorV1::start(jiff::Timestamp::now()).await;
+    let log = RekorV1::start(now()).await;
     let services = SigningServices::new()
         .with_fulcio(&instance.sandbox.ready().fulcio)
         .with_rekor(&log.address, RekorVersion::V1);

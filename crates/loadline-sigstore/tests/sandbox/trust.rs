@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use loadline_sigstore::{Expected, TrustRoot, TrustRoots, Verifier};
 use serde_json::{Value, json};
 
-use crate::instance::{Instance, digest, statement, verifier};
+use crate::instance::{Instance, digest, now, statement, verifier};
 
 fn code(root: &Value, bundle: &[u8]) -> &'static str {
     match verifier(root).verify(bundle, Expected::Digest(&digest())) {
@@ -133,7 +133,7 @@ async fn a_root_is_fetched_through_tuf_and_kept() {
     let mirror = Mirror { name: "the sandbox".into(), address: ready.tuf.clone(), root };
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::Directory(folder.path().to_owned());
-    let now = jiff::Timestamp::now();
+    let now = now();
     let fetched = mirror.fetch(reqwest::Client::new(), &cache, now).await.unwrap();
     let bundle = instance.signer().sign_statement(&statement()).await.unwrap();
     let verify = |root: TrustRoot| {

@@ -41,7 +41,8 @@ pub fn documents() -> Vec<(&'static str, Schema)> {
         if let Some(properties) = object.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
             properties.insert("schema".to_owned(), name);
         }
-        if let Some(required) = object.get_mut("required").and_then(serde_json::Value::as_array_mut) {
+        let required = object.entry("required").or_insert_with(|| serde_json::json!([]));
+        if let Some(required) = required.as_array_mut() {
             required.insert(0, "schema".into());
         }
         schema
