@@ -253,8 +253,7 @@ mod tests {
     fn each_preset_writes_a_layout_and_pushes_nothing() {
         let ko = args(&preset(Preset::Ko), &["linux/amd64", "linux/arm64"]);
         assert_eq!(ko.program, "ko");
-        for wanted in ["--push=false", "--platform=linux/amd64,linux/arm64", "--oci-layout-path=../layout"]
-        {
+        for wanted in ["--push=false", "--platform=linux/amd64,linux/arm64", "--oci-layout-path=../layout"] {
             assert!(ko.args.iter().any(|arg| arg == wanted), "{wanted}: {:?}", ko.args);
         }
         assert_eq!(ko.args.last().unwrap(), "./cmd/api");
