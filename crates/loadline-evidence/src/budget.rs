@@ -209,7 +209,7 @@ mod tests {
     fn too_large_names_the_place_the_limit_and_what_weighs() {
         let file =
             |n: usize| json!({"type": "file", "name": format!("/usr/lib/{n}"), "note": "x".repeat(1000)});
-        let mut components: Vec<_> = (0..17_000).map(file).collect();
+        let mut components: Vec<_> = (0..18_000).map(file).collect();
         components
             .push(json!({"type": "library", "name": "huge", "version": "1.2", "text": "y".repeat(900_000)}));
         let bytes =
@@ -219,8 +219,8 @@ mod tests {
         let text = format!("{:?}", findings[0]);
         assert!(findings[0].message.contains("GitHub's attestations takes 16,777,216"), "{text}");
         let detail = findings[0].detail.as_deref().unwrap();
-        assert!(detail.lines().next().unwrap().contains("components (17,001 of them)"), "{detail}");
-        assert!(detail.contains("17,000 of type file") && detail.contains("huge 1.2"), "{detail}");
+        assert!(detail.lines().next().unwrap().contains("components (18,001 of them)"), "{detail}");
+        assert!(detail.contains("18,000 of type file") && detail.contains("huge 1.2"), "{detail}");
         assert!(!detail.contains("bomFormat"), "{detail}");
         assert!(findings[0].help.as_deref().unwrap().contains("file components"));
     }

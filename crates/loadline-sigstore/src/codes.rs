@@ -8,10 +8,10 @@ pub static BUNDLE_MALFORMED: Code = Code::new(
     "it is no Sigstore bundle",
     "What was found is not a Sigstore bundle of version 0.1, 0.2 or 0.3: not JSON, without its media type, with none or two of the contents and signers that exclude each other, with a key twice, or with several signatures in one envelope. Something else pushed under a bundle's media type looks like this. It proves nothing; good evidence beside it still counts.",
 );
-/// The bundle is larger than 16 MiB.
+/// The bundle is larger than 24 MiB.
 pub static BUNDLE_TOO_LARGE: Code = Code::new(
     "bundle-too-large",
-    "the bundle is larger than 16 MiB",
+    "the bundle is larger than 24 MiB",
     "Bundles are read into memory and parsed, so there is a limit; GitHub takes none that large either. Slim the predicate, an SBOM mostly, and sign it anew.",
 );
 /// The bundle uses something unknown.

@@ -210,7 +210,7 @@ fn under_gitlab_the_build_type_is_our_own() {
 #[test]
 fn too_large_is_a_finding_before_anything_is_signed() {
     let stage = Stage::new();
-    let components: Vec<_> = (0..13_000)
+    let components: Vec<_> = (0..18_000)
         .map(|n| json!({"type": "file", "name": format!("/usr/lib/{n}"), "note": "x".repeat(1000)}))
         .collect();
     stage.write("predicate.json", &json!({"bomFormat": "CycloneDX", "components": components}).to_string());
@@ -222,7 +222,18 @@ fn too_large_is_a_finding_before_anything_is_signed() {
     let tagged = stage.tagged.clone();
     let args = [&["attest", "--identity-token", "token"], &human[..], &PREDICATE[..], &[&tagged]].concat();
     let text = String::from_utf8(stage.command(&args, &[]).output().unwrap().stderr).unwrap();
-    assert!(text.contains("components (13,000 of them)") && text.contains("file components"), "{text}");
+    assert!(text.contains("components (18,000 of them)") && text.contains("file components"), "{text}");
+}
+
+#[test]
+fn what_github_takes_at_most_is_signed_and_verifies() {
+    let stage = Stage::new();
+    let note = "x".repeat(16_777_216 - json!({"bomFormat": "CycloneDX", "note": ""}).to_string().len());
+    stage.write("predicate.json", &json!({"bomFormat": "CycloneDX", "note": note}).to_string());
+    let args = [&PREDICATE[..], &["--bundle", "b.json", &stage.tagged]].concat();
+    assert_eq!(good(&stage.attest(&args))["attestations"][0]["attached"], 3);
+    assert_eq!(statement(&stage.json("b.json"))["predicate"].to_string().len(), 16_777_216);
+    assert!(stage.verifies("b.json", WHO, &stage.issuer(), &stage.digests[0]));
 }
 
 #[test]
