@@ -42,7 +42,7 @@ impl Default for Limits {
         Self {
             referrers: 64,
             bundle_bytes: BUNDLE_LIMIT as u64,
-            all_bytes: 8 * BUNDLE_LIMIT as u64,
+            all_bytes: 128 << 20,
             parallel: 8,
         }
     }

@@ -13,7 +13,7 @@ use loadline_core::Digest;
 use loadline_core::predicate::{cyclonedx, slsa_provenance};
 use loadline_core::statement::{PAYLOAD_TYPE, Statement, Subject};
 use loadline_sandbox::{GitHubRun, Options, Sandbox};
-use loadline_sigstore::{Signer, SigningKey, SigningServices, TokenSource};
+use loadline_sigstore::{BUNDLE_LIMIT, Signer, SigningKey, SigningServices, TokenSource};
 use serde_json::{Value, json};
 use support::{Run, run_in};
 
@@ -336,7 +336,7 @@ fn bundles_that_were_tampered_with() {
     let hidden = text.replacen(r#""tlogEntries":"#, r#""tlogEntries":[],"tlogEntries":"#, 1);
     table.refused("a key twice", &bench.run(hidden.as_bytes(), &honest), "bundle-malformed");
     let mut large = text.clone().into_bytes();
-    large.resize((16 << 20) + 1, b' ');
+    large.resize(BUNDLE_LIMIT + 1, b' ');
     table.refused("a byte too many", &bench.run(&large, &honest), "bundle-too-large");
     table.refused("nothing", &bench.run(b"", &honest), "bundle-malformed");
 
