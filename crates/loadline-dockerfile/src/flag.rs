@@ -18,6 +18,15 @@ impl Flag {
             None => Self { name: word.to_owned(), value: None },
         }
     }
+
+    /// The image or stage that a `--mount=type=bind,from=NAME,…` takes content out of.
+    pub fn mounted_from(&self) -> Option<&str> {
+        let value = self.value.as_deref().filter(|_| self.name == "mount")?;
+        value.split(',').find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            key.trim().eq_ignore_ascii_case("from").then_some(value)
+        })
+    }
 }
 
 /// The blanks between words: BuildKit's `[\t\v\f\r ]+`, not all that Unicode calls blank.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use loadline_core::Digest;
-use loadline_registry::{RegistryError, RegistryErrorKind, Repository};
+use loadline_registry::{RegistryError, Repository};
 use loadline_sigstore::BUNDLE_LIMIT;
 use serde::Deserialize;
 
@@ -38,7 +38,7 @@ pub async fn bundles_with(
         match bundle(repository, &descriptor.digest).await {
             Ok(Some(bundle)) if carries(&bundle, statement) => same.push(bundle),
             Ok(_) => {}
-            Err(error) if is_about_content(&error) => {}
+            Err(error) if error.is_about_content() => {}
             Err(error) => return Err(error),
         }
     }
@@ -71,16 +71,6 @@ pub fn carries(bundle: &[u8], statement: &[u8]) -> bool {
         .ok()
         .and_then(|bundle| STANDARD.decode(bundle.dsse_envelope.payload).ok())
         .is_some_and(|payload| payload == statement)
-}
-
-fn is_about_content(error: &RegistryError) -> bool {
-    matches!(
-        error.kind(),
-        RegistryErrorKind::NotFound
-            | RegistryErrorKind::DigestMismatch { .. }
-            | RegistryErrorKind::TooLarge { .. }
-            | RegistryErrorKind::Malformed { .. }
-    )
 }
 
 #[cfg(test)]

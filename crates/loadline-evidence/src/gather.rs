@@ -10,9 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use loadline_core::media_type::{OCI_EMPTY, SIGSTORE_BUNDLE_V03};
 use loadline_core::predicate::satisfies;
 use loadline_core::{Digest, Failure, Finding};
-use loadline_registry::{
-    Descriptor, Referrers, ReferrersSource, RegistryError, RegistryErrorKind, Repository,
-};
+use loadline_registry::{Descriptor, Referrers, ReferrersSource, RegistryError, Repository};
 use loadline_sigstore::{BUNDLE_LIMIT, BUNDLE_MALFORMED};
 use tokio::sync::OnceCell;
 
@@ -39,12 +37,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            referrers: 64,
-            bundle_bytes: BUNDLE_LIMIT as u64,
-            all_bytes: 128 << 20,
-            parallel: 8,
-        }
+        Self { referrers: 64, bundle_bytes: BUNDLE_LIMIT as u64, all_bytes: 128 << 20, parallel: 8 }
     }
 }
 
@@ -150,7 +143,7 @@ impl Gatherer {
         let manifest = match self.repository.find_manifest(&tag).await {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return hanging,
-            Err(error) if is_about_content(&error) => {
+            Err(error) if error.is_about_content() => {
                 let message = format!("the tag {tag} has no attestations: {error}");
                 let finding = Finding::error(&BUNDLE_MALFORMED, message).about(subject);
                 hanging.malformed.push((format!("the tag {tag}"), finding));
@@ -192,7 +185,7 @@ impl Gatherer {
                         format!("{} of the tag {tag} is left out: there is no room for it", layer.digest);
                     hanging.failures.push(Failure::new(&EVIDENCE_LIMIT, message));
                 }
-                Err(error) if is_about_content(&error) => {
+                Err(error) if error.is_about_content() => {
                     hanging.malformed.push(malformed(error.to_string()))
                 }
                 Err(error) => hanging.failures.push(failure(subject, &error)),
@@ -278,7 +271,7 @@ impl Gatherer {
         let manifest = match self.repository.manifest(&descriptor.digest.to_string()).await {
             Ok(manifest) => manifest,
             // A referrer that lies about its digest or is gone proves nothing either way.
-            Err(error) if is_about_content(&error) => {
+            Err(error) if error.is_about_content() => {
                 return Ok(if claims { malformed(error.to_string()) } else { Looked::SomethingElse });
             }
             Err(error) => return Err(error),
@@ -309,7 +302,7 @@ impl Gatherer {
                 digest: layer.digest.clone(),
                 bytes,
             })),
-            Err(error) if is_about_content(&error) => Ok(malformed(error.to_string())),
+            Err(error) if error.is_about_content() => Ok(malformed(error.to_string())),
             Err(error) => Err(error),
         }
     }
@@ -344,15 +337,4 @@ impl Hanging {
 fn failure(subject: &Digest, error: &RegistryError) -> Failure {
     Failure::new(&EVIDENCE_SOURCE_FAILED, format!("the evidence on {subject} could not be fetched: {error}"))
         .help("run again when the registry answers")
-}
-
-/// Whether the source answered, and what it holds is wrong: a finding, not a failure to ask.
-fn is_about_content(error: &RegistryError) -> bool {
-    matches!(
-        error.kind(),
-        RegistryErrorKind::NotFound
-            | RegistryErrorKind::DigestMismatch { .. }
-            | RegistryErrorKind::TooLarge { .. }
-            | RegistryErrorKind::Malformed { .. }
-    )
 }

@@ -27,7 +27,9 @@ pub(crate) fn collect(collector: &mut Collector<'_>) -> Result<(), ManifestError
                     }
                 }
                 Keyword::Run => {
-                    for from in instruction.flags.iter().filter_map(mounted).filter(|from| !is_stage(from)) {
+                    for from in
+                        instruction.flags.iter().filter_map(Flag::mounted_from).filter(|from| !is_stage(from))
+                    {
                         take(collector, instruction, from, "from=");
                     }
                 }
@@ -36,15 +38,6 @@ pub(crate) fn collect(collector: &mut Collector<'_>) -> Result<(), ManifestError
         }
     }
     Ok(())
-}
-
-/// The image that a `--mount=type=bind,from=IMAGE,…` takes content out of.
-fn mounted(flag: &Flag) -> Option<&str> {
-    let value = flag.value.as_deref().filter(|_| flag.name == "mount")?;
-    value.split(',').find_map(|part| {
-        let (key, value) = part.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("from").then_some(value)
-    })
 }
 
 fn take(collector: &mut Collector<'_>, instruction: &Instruction, image: &str, behind: &str) {

@@ -6,6 +6,18 @@ use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// How to get out: the proxies and the certificate authorities, for every program that talks to a network.
+pub const NETWORK: &[&str] = &[
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
 /// The variables that a run starts from. Built once from the process's own, or set by a test.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {

@@ -12,7 +12,7 @@ mod mask;
 mod output;
 mod run;
 
-pub use environment::Environment;
+pub use environment::{Environment, NETWORK};
 pub use error::ProcessError;
 pub use invocation::Invocation;
 pub use mask::Mask;

@@ -186,6 +186,17 @@ impl RegistryError {
         matches!(self.kind(), RegistryErrorKind::NotFound)
     }
 
+    /// Whether the registry answered, and what it holds is wrong or missing: a finding, not a failure to ask.
+    pub fn is_about_content(&self) -> bool {
+        matches!(
+            self.kind(),
+            RegistryErrorKind::NotFound
+                | RegistryErrorKind::DigestMismatch { .. }
+                | RegistryErrorKind::TooLarge { .. }
+                | RegistryErrorKind::Malformed { .. }
+        )
+    }
+
     /// The HTTP status, where the registry's answer was the problem.
     pub fn status(&self) -> Option<u16> {
         match self.kind() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use camino::Utf8PathBuf;
 use loadline_core::config::{BuildSecret, Config};
 use loadline_core::{Failure, Finding};
-use loadline_process::Environment;
+use loadline_process::{Environment, NETWORK};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,14 +30,6 @@ const PASSED: &[&str] = &[
     "BUILDX_BUILDER",
     "BUILDX_CONFIG",
     "SOURCE_DATE_EPOCH",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_NOSYSTEM",
 ];
@@ -84,7 +76,7 @@ impl Rehearsal {
             .or_else(|| from.get("HOME").map(|home| Path::new(home).join(".docker")));
         docker_config(own.as_deref(), &docker).map_err(failed)?;
         let mut environment =
-            PASSED.iter().fold(Environment::empty(), |passed, name| match from.get_os(name) {
+            PASSED.iter().chain(NETWORK).fold(Environment::empty(), |passed, name| match from.get_os(name) {
                 Some(value) => passed.with(*name, value),
                 None => passed,
             });

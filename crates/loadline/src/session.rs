@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use loadline_core::config::{self, Loaded};
-use loadline_core::{Code, Finding, Outcome};
+use loadline_core::{Code, Failure, Finding, Outcome};
+use loadline_release::git::Checkout;
 use loadline_report::Format;
 
+use crate::codes::CHECKOUT_UNKNOWN;
 use crate::exit::Exit;
-use crate::render::outcome::show;
+use crate::render::outcome::{fail, show};
 use crate::world::World;
 
 /// The configuration's name where none is given.
@@ -40,6 +42,21 @@ pub(crate) fn configure(world: &World, file: Option<&Utf8Path>, format: Format) 
             Err(Exit::Usage)
         }
     }
+}
+
+/// What git says of the configuration's folder; what it cannot say is shown and exits 3. `doing` completes "git
+/// cannot say what is …".
+pub(crate) fn checkout(
+    world: &World,
+    configured: &Configured,
+    doing: &str,
+    format: Format,
+) -> Result<Checkout, Exit> {
+    Checkout::read(configured.root.as_std_path(), &world.environment).map_err(|error| {
+        let failure = Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is {doing}: {error}"))
+            .help("run inside a git checkout with at least one commit");
+        fail(world, failure, format)
+    })
 }
 
 /// Shows findings about the inputs.

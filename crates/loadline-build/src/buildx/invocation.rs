@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use loadline_core::RepositoryName;
-use loadline_process::Invocation;
+use loadline_process::{Invocation, NETWORK};
 
 use super::options::{Options, SecretFrom};
 use super::secrets::ReadSecret;
@@ -30,14 +30,6 @@ const PASSED: &[&str] = &[
     "XDG_DATA_HOME",
     "USER",
     "TMPDIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "CLOUDSDK_CONFIG",
     "AWS_PROFILE",
@@ -68,7 +60,7 @@ pub enum Output {
 
 /// `docker`, in a directory, with what it may read of the environment.
 pub(super) fn docker(directory: &Path) -> Invocation {
-    Invocation::new("docker", directory).pass(PASSED.iter().copied()).hint(HINT)
+    Invocation::new("docker", directory).pass(PASSED.iter().chain(NETWORK).copied()).hint(HINT)
 }
 
 /// The build of one leg. Paths in the request must be whole.

@@ -4,23 +4,12 @@ use std::path::Path;
 
 use loadline_core::Platform;
 use loadline_core::config::{LayoutTable, Preset};
-use loadline_process::Invocation;
+use loadline_process::{Invocation, NETWORK};
 
 use crate::request::BuildRequest;
 
 /// What every tool may read of the environment, beside PATH and HOME.
-const PROXIES: &[&str] = &[
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "TMPDIR",
-    "DOCKER_CONFIG",
-];
+const PASSED: &[&str] = &["TMPDIR", "DOCKER_CONFIG"];
 const OF_KO: &[&str] = &[
     "KO_DEFAULTBASEIMAGE",
     "KO_CONFIG_PATH",
@@ -124,7 +113,7 @@ pub fn build(job: &Job<'_>) -> Option<Invocation> {
         }
     };
     let named = job.table.environment.iter().map(String::as_str);
-    Some(run.pass(PROXIES.iter().copied().chain(named)).variable("SOURCE_DATE_EPOCH", epoch))
+    Some(run.pass(PASSED.iter().chain(NETWORK).copied().chain(named)).variable("SOURCE_DATE_EPOCH", epoch))
 }
 
 /// The run that writes what was built as a layout, for tools that build into a store of their own.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loadline_core::Secret;
-use loadline_process::{Environment, Invocation};
+use loadline_process::{Environment, Invocation, NETWORK};
 use serde::Deserialize;
 
 use super::Credential;
@@ -27,14 +27,6 @@ const PASSED: &[&str] = &[
     "GNUPGHOME",
     "GPG_TTY",
     "PASSWORD_STORE_DIR",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
 ];
 /// Variables of a cloud go to that cloud's helper only.
 const CLOUDS: &[(&str, &[&str])] = &[
@@ -71,7 +63,7 @@ pub(super) fn ask(
     let invocation = Invocation::new(&program, "/")
         .arg("get")
         .stdin(server.as_bytes())
-        .pass(PASSED.iter().copied())
+        .pass(PASSED.iter().chain(NETWORK).copied())
         .pass(more.iter().cloned())
         .pass(of_the_cloud(suffix, parent))
         .time_limit(TIME_LIMIT)

@@ -119,21 +119,14 @@ fn of_stage(
             Keyword::Copy | Keyword::Add => {
                 instruction.flag("from").and_then(|flag| flag.value.clone()).into_iter().collect()
             }
-            Keyword::Run => instruction.flags.iter().filter_map(mounted).map(str::to_owned).collect(),
+            Keyword::Run => {
+                instruction.flags.iter().filter_map(Flag::mounted_from).map(str::to_owned).collect()
+            }
             _ => Vec::new(),
         };
         names.extend(from.into_iter().filter(|name| !is_stage(name)));
     }
     Ok(())
-}
-
-/// The image that a `--mount=type=bind,from=IMAGE,…` takes content out of.
-fn mounted(flag: &Flag) -> Option<&str> {
-    let value = flag.value.as_deref().filter(|_| flag.name == "mount")?;
-    value.split(',').find_map(|part| {
-        let (key, value) = part.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("from").then_some(value)
-    })
 }
 
 /// What FROM lines see: the platform's arguments and those before the first FROM; none as the value of what each

@@ -8,7 +8,7 @@ use loadline_core::document::{self, Document};
 use loadline_core::finding::FindingDocument;
 use loadline_core::verdict::FailureDocument;
 use loadline_core::{Digest, Failure, Finding, Outcome, Platform, Verdict};
-use loadline_registry::{Client, Http, HttpOptions, Options, Repository};
+use loadline_registry::{Client, Repository};
 use loadline_release::current::ImageStatus;
 use loadline_release::event::{Event, Listener};
 use loadline_release::git::Checkout;
@@ -20,12 +20,13 @@ use loadline_report::Format;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::codes::{ARGUMENT_INVALID, CHECKOUT_UNKNOWN, INPUT_UNREADABLE, VERSION_INVALID};
+use crate::codes::{ARGUMENT_INVALID, INPUT_UNREADABLE, VERSION_INVALID};
 use crate::exit::Exit;
 use crate::files;
+use crate::place::client;
 use crate::render::outcome::{fail, show};
 use crate::render::progress::Progress;
-use crate::session::{Configured, configure, usage, wait};
+use crate::session::{self, Configured, configure, usage, wait};
 use crate::setup::SandboxSession;
 use crate::verbs::existing;
 use crate::verbs::release::{self, own_folder};
@@ -123,13 +124,9 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     if let Err(message) = existing::take(&mut configured.loaded.config, &args.existing) {
         return usage(world, &ARGUMENT_INVALID, message, args.format);
     }
-    let checkout = match Checkout::read(configured.root.as_std_path(), &world.environment) {
+    let checkout = match session::checkout(world, &configured, "built", args.format) {
         Ok(checkout) => checkout,
-        Err(error) => {
-            let failure = Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is built: {error}"))
-                .help("run inside a git checkout with at least one commit");
-            return fail(world, failure, args.format);
-        }
+        Err(exit) => return exit,
     };
     match wait(world, build(&args, world, &configured, &checkout)) {
         Ok(Ok(exit)) | Ok(Err(exit)) | Err(exit) => exit,
@@ -157,11 +154,7 @@ async fn build(
     let plan = release::plan(&as_release, world, (configured, config), checkout, &version, sandbox.as_ref())?;
     let wanted = args.wanted(&plan).map_err(|message| usage(world, &ARGUMENT_INVALID, message, format))?;
 
-    let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
-    let client = Client::new(
-        http,
-        Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() },
-    );
+    let client = client(world);
     let (wanted, current) = match args.if_stale {
         false => (wanted, Vec::new()),
         true => {

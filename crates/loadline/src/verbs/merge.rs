@@ -7,7 +7,7 @@ use loadline_core::document::{self, Document};
 use loadline_core::finding::FindingDocument;
 use loadline_core::verdict::FailureDocument;
 use loadline_core::{Digest, Failure, Finding, Outcome, Platform, Verdict};
-use loadline_registry::{Client, Http, HttpOptions, Options, RegistryError, Repository};
+use loadline_registry::{Client, RegistryError, Repository};
 use loadline_release::current::KeySource;
 use loadline_release::git::Checkout;
 use loadline_release::join::{Joined, join};
@@ -18,10 +18,11 @@ use loadline_report::Format;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::codes::{ARGUMENT_INVALID, CHECKOUT_UNKNOWN, VERSION_INVALID};
+use crate::codes::{ARGUMENT_INVALID, VERSION_INVALID};
 use crate::exit::Exit;
+use crate::place::client;
 use crate::render::outcome::{fail, show};
-use crate::session::{Configured, configure, refuse, usage, wait};
+use crate::session::{self, Configured, configure, refuse, usage, wait};
 use crate::setup::SandboxSession;
 use crate::verbs::{existing, release};
 use crate::world::World;
@@ -104,13 +105,9 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     if let Err(message) = existing::take(&mut configured.loaded.config, &args.existing) {
         return usage(world, &ARGUMENT_INVALID, message, args.format);
     }
-    let checkout = match Checkout::read(configured.root.as_std_path(), &world.environment) {
+    let checkout = match session::checkout(world, &configured, "joined", args.format) {
         Ok(checkout) => checkout,
-        Err(error) => {
-            let failure = Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is joined: {error}"))
-                .help("run inside a git checkout with at least one commit");
-            return fail(world, failure, args.format);
-        }
+        Err(exit) => return exit,
     };
     match wait(world, merge(&args, world, &configured, &checkout)) {
         Ok(Ok(exit)) | Ok(Err(exit)) | Err(exit) => exit,
@@ -155,11 +152,7 @@ async fn merge(
         refuse(world, findings, format);
         Exit::Usage
     })?;
-    let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
-    let client = Client::new(
-        http,
-        Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() },
-    );
+    let client = client(world);
     let keys = KeySource {
         config,
         configuration: &plan.configuration,

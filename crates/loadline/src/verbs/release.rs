@@ -23,13 +23,13 @@ use loadline_release::store::Store;
 use loadline_report::Format;
 use loadline_sigstore::{Signer, TrustRoots, Verifier};
 
-use crate::codes::{ARGUMENT_INVALID, CHECKOUT_UNKNOWN, POLICY_INVALID, VERSION_INVALID};
+use crate::codes::{ARGUMENT_INVALID, POLICY_INVALID, VERSION_INVALID};
 use crate::exit::Exit;
 use crate::rehearsal::Rehearsal;
 use crate::render::outcome::{fail, show};
 use crate::render::progress::Progress;
 use crate::render::release::human;
-use crate::session::{Configured, configure, refuse, usage, wait};
+use crate::session::{self, Configured, configure, refuse, usage, wait};
 use crate::setup::{self, SandboxSession};
 use crate::signing::{self, GitHubArgs, PatienceArgs};
 use crate::verbs::existing;
@@ -128,14 +128,9 @@ pub(crate) fn run(args: Args, world: &World) -> Exit {
     if let Err(message) = existing::take(&mut configured.loaded.config, &args.existing) {
         return usage(world, &ARGUMENT_INVALID, message, args.format.report());
     }
-    let checkout = match Checkout::read(configured.root.as_std_path(), &world.environment) {
+    let checkout = match session::checkout(world, &configured, "released", args.format.report()) {
         Ok(checkout) => checkout,
-        Err(error) => {
-            let failure =
-                Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is released: {error}"))
-                    .help("run inside a git checkout with at least one commit");
-            return fail(world, failure, args.format.report());
-        }
+        Err(exit) => return exit,
     };
     let version = match version(&args, &configured, &checkout) {
         Ok(version) => version,

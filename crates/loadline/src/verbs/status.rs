@@ -4,15 +4,16 @@ use camino::Utf8PathBuf;
 use loadline_core::Failure;
 use loadline_core::config::{Config, ReleaseVersion};
 use loadline_core::document::{self, Document};
-use loadline_registry::{Client, Http, HttpOptions, Options};
+use loadline_registry::Client;
 use loadline_release::current::{Evidence, ImageStatus, Inquiry, KeySource, State, StatusDocument};
 use loadline_release::git::Checkout;
 use loadline_report::Format;
 
-use crate::codes::{ARGUMENT_INVALID, CHECKOUT_UNKNOWN, VERSION_INVALID};
+use crate::codes::{ARGUMENT_INVALID, VERSION_INVALID};
 use crate::exit::Exit;
+use crate::place::client;
 use crate::render::outcome::{fail, show};
-use crate::session::{Configured, configure, usage, wait};
+use crate::session::{self, Configured, configure, usage, wait};
 use crate::setup::SandboxSession;
 use crate::world::World;
 
@@ -51,14 +52,9 @@ pub(crate) fn run(args: &Args, world: &World) -> Exit {
         Ok(version) => version,
         Err(error) => return usage(world, &VERSION_INVALID, error, args.format),
     };
-    let checkout = match Checkout::read(configured.root.as_std_path(), &world.environment) {
+    let checkout = match session::checkout(world, &configured, "checked out", args.format) {
         Ok(checkout) => checkout,
-        Err(error) => {
-            let failure =
-                Failure::new(&CHECKOUT_UNKNOWN, format!("git cannot say what is checked out: {error}"))
-                    .help("run inside a git checkout with at least one commit");
-            return fail(world, failure, args.format);
-        }
+        Err(exit) => return exit,
     };
     match wait(world, status(args, world, &configured, &checkout, version.as_ref())) {
         Ok(exit) | Err(exit) => exit,
@@ -79,10 +75,7 @@ async fn status(
         },
         false => None,
     };
-    let http = Http::new(HttpOptions { environment: world.environment.clone(), ..HttpOptions::default() });
-    let options =
-        Options { environment: world.environment.clone(), clock: world.clock, ..Options::default() };
-    let client = Client::new(http, options);
+    let client = client(world);
     let mut loaded = configured.loaded.config.clone();
     if !args.images.is_empty() {
         loaded.images.retain(|name, _| args.images.contains(name));
