@@ -22,6 +22,9 @@ const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 /// The annotation by which a bundle's manifest says what its statement is of.
 const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
 
+/// The last rank of what may be what was asked for, as far as it says itself.
+const MAY_BE_ASKED_FOR: u8 = 2;
+
 /// How much evidence is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -61,6 +64,9 @@ pub struct Hanging {
     pub malformed: Vec<(String, Finding)>,
     /// What could not be asked, and limits that were hit.
     pub failures: Vec<Failure>,
+    /// What says that it is something that nobody asked for: looked at where a demand stays open, since what a
+    /// referrer says of itself proves nothing.
+    pub(crate) later: Vec<Descriptor>,
     /// Whether the fallback tag was looked at.
     pub(crate) fallback_seen: bool,
     /// Whether cosign's `.att` tag was looked at.
@@ -73,6 +79,7 @@ pub struct Gatherer {
     repository: Repository,
     limits: Limits,
     preferred: Vec<String>,
+    everything: bool,
     left: AtomicU64,
     blobs: Mutex<HashMap<Digest, Arc<OnceCell<Option<Bytes>>>>>,
 }
@@ -89,15 +96,21 @@ impl Gatherer {
     /// A gatherer over one repository.
     pub fn new(repository: Repository, limits: Limits) -> Self {
         let left = AtomicU64::new(limits.all_bytes);
-        Self { repository, limits, preferred: Vec::new(), left, blobs: Mutex::default() }
+        Self { repository, limits, preferred: Vec::new(), everything: false, left, blobs: Mutex::default() }
     }
 
-    /// Looks first at what says that it has one of these predicates: where there is too much evidence, what
-    /// nobody asked for is left out before what was.
+    /// Looks first at what says that it has one of these predicates, or does not say. The rest waits for
+    /// [`Self::look_further`]; where there is too much evidence, it is left out first.
     #[must_use]
     pub fn preferring(mut self, predicate_types: Vec<String>) -> Self {
         self.preferred = predicate_types;
         self
+    }
+
+    /// Leaves nothing for later: for whoever keeps what hangs on an image.
+    #[must_use]
+    pub fn everything(self, everything: bool) -> Self {
+        Self { everything, ..self }
     }
 
     /// What hangs on this digest, by the registry's list. Where that has no bundle, the tags are looked at too:
@@ -110,20 +123,23 @@ impl Gatherer {
             }
         };
         let from_api = referrers.source == ReferrersSource::Api;
-        let mut hanging = self.look_at_all(subject, referrers).await;
+        let mut hanging = self.look_at_list(subject, referrers).await;
         hanging.fallback_seen = !from_api;
-        if hanging.found.is_empty() {
+        if hanging.found.is_empty() && hanging.later.is_empty() {
             self.look_further(subject, &mut hanging).await;
         }
         hanging
     }
 
-    /// What the tags have that were not looked at yet.
+    /// What was left for later, and what the tags have that were not looked at yet.
     pub async fn look_further(&self, subject: &Digest, hanging: &mut Hanging) {
+        let later = std::mem::take(&mut hanging.later);
+        let later = self.look_at_all(subject, later);
         let fallback =
             async { if hanging.fallback_seen { Hanging::default() } else { self.fallback(subject).await } };
         let old = async { if hanging.att_seen { Hanging::default() } else { self.att(subject).await } };
-        let (fallback, old) = join(fallback, old).await;
+        let (later, (fallback, old)) = join(later, join(fallback, old)).await;
+        hanging.merge(later);
         hanging.merge(fallback);
         hanging.merge(old);
         (hanging.fallback_seen, hanging.att_seen) = (true, true);
@@ -131,7 +147,12 @@ impl Gatherer {
 
     async fn fallback(&self, subject: &Digest) -> Hanging {
         match self.repository.fallback_referrers(subject).await {
-            Ok(referrers) => self.look_at_all(subject, referrers).await,
+            Ok(referrers) => {
+                let mut hanging = self.look_at_list(subject, referrers).await;
+                let later = std::mem::take(&mut hanging.later);
+                hanging.merge(self.look_at_all(subject, later).await);
+                hanging
+            }
             Err(error) => Hanging { failures: vec![failure(subject, &error)], ..Hanging::default() },
         }
     }
@@ -194,7 +215,8 @@ impl Gatherer {
         hanging
     }
 
-    async fn look_at_all(&self, subject: &Digest, referrers: Referrers) -> Hanging {
+    /// Looks at what a list has, within the limits, but for what is for later.
+    async fn look_at_list(&self, subject: &Digest, referrers: Referrers) -> Hanging {
         let mut hanging = Hanging::default();
         if !referrers.complete {
             let message = format!("the registry lists more referrers of {subject} than are read");
@@ -213,6 +235,16 @@ impl Gatherer {
             );
             descriptors.truncate(limit);
         }
+        if !self.everything && !self.preferred.is_empty() {
+            let now = descriptors.partition_point(|descriptor| self.rank(descriptor) <= MAY_BE_ASKED_FOR);
+            hanging.later = descriptors.split_off(now);
+        }
+        hanging.merge(self.look_at_all(subject, descriptors).await);
+        hanging
+    }
+
+    async fn look_at_all(&self, subject: &Digest, descriptors: Vec<Descriptor>) -> Hanging {
+        let mut hanging = Hanging::default();
         let mut looked = stream::iter(descriptors)
             .map(|descriptor| async move {
                 let result = self.look(subject, &descriptor).await;
@@ -248,17 +280,21 @@ impl Gatherer {
         hanging
     }
 
-    /// What says it is a bundle comes first, what hides its type next: a flood of other things must not push
-    /// the evidence over the limit. Among bundles, those that say what was asked for.
+    /// Bundles that say what was asked for come first, then those that do not say, then what hides its type: a
+    /// flood of other things must not push the evidence over the limit.
     fn rank(&self, descriptor: &Descriptor) -> u8 {
         match descriptor.artifact_type.as_deref() {
             Some(kind) if kind.starts_with(BUNDLE_PREFIX) => {
                 let said = descriptor.annotations.get(PREDICATE_TYPE);
                 let asked = |kind: &String| self.preferred.iter().any(|wanted| satisfies(kind, wanted));
-                if said.is_some_and(asked) { 0 } else { 1 }
+                match said {
+                    Some(said) if asked(said) => 0,
+                    None => 1,
+                    Some(_) => 3,
+                }
             }
-            None | Some("" | OCI_EMPTY) => 2,
-            Some(_) => 3,
+            None | Some("" | OCI_EMPTY) => MAY_BE_ASKED_FOR,
+            Some(_) => 4,
         }
     }
 

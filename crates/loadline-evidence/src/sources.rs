@@ -19,6 +19,8 @@ pub struct Sources {
     /// GitHub's attestations of a repository. Asked where nothing else suffices: strangers may ask it a few
     /// times an hour only.
     pub github: Option<GitHubSource>,
+    /// Whether what says that it is of a predicate that nobody demands is fetched all the same: to be kept.
+    pub everything: bool,
 }
 
 /// GitHub's attestations of one repository.

@@ -119,15 +119,18 @@ impl Start {
 
 /// Verifies the image of this digest by what any of these sources has, and hands out what was read besides.
 ///
-/// First everything is asked that costs no more than it must: the files at hand and the registry's list. Where
-/// a demand is still open, all that is left is asked at once: fallback tags, cosign's tags, GitHub.
+/// First everything is asked that costs no more than it must: the files at hand, the registry's list, and what
+/// does not say that it is something else than what is demanded. Where a demand is still open, all that is left
+/// is asked at once: the rest of the list, fallback tags, cosign's tags, GitHub.
 pub async fn verify_from(
     sources: &Sources,
     start: Start,
     consumer: &Consumer<'_>,
 ) -> (Verification, Collected) {
     let gatherer = sources.registry.as_ref().map(|repository| {
-        Gatherer::new(repository.clone(), consumer.limits).preferring(consumer.predicate_types.to_vec())
+        Gatherer::new(repository.clone(), consumer.limits)
+            .preferring(consumer.predicate_types.to_vec())
+            .everything(sources.everything)
     });
     let mut collected = collect(sources, gatherer.as_ref(), start, consumer).await;
     let first = conclude(&collected, consumer, &Asked::new());

@@ -43,6 +43,7 @@ async fn bundles_at_hand_count_wherever_they_speak_of() {
         registry: registry.then(|| stage.repository.clone()),
         bundles: bundles.to_vec(),
         github: None,
+        everything: false,
     };
     let (verification, _) = verify(&stage, sources(true, &bundles), &[PROVENANCE, SBOM]).await;
     assert_eq!(verification.outcome.verdict(), Verdict::Pass, "{:#?}", verification.outcome);
@@ -150,6 +151,7 @@ async fn what_github_has_counts_and_github_that_does_not_answer_leaves_it_open()
     let sources = |github: GitHubSource| Sources {
         registry: Some(stage.repository.clone()),
         github: Some(github),
+        everything: false,
         ..Sources::default()
     };
     let full = github(Api { bundles, status: StatusCode::OK }).await;

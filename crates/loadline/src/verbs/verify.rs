@@ -282,6 +282,7 @@ impl Asking<'_> {
             registry: (!self.evidence.offline).then_some(repository),
             bundles: self.evidence.bundles.clone(),
             github: self.evidence.github.clone(),
+            everything: self.args.kept.is_saved(),
         };
         let (verification, collected) = verify_from(&sources, start, consumer).await;
         // What does not pass without the log does not pass with it.

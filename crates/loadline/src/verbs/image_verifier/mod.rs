@@ -157,6 +157,7 @@ async fn look(
         registry: Some(Repository::at(&client, pinned.repository.clone())),
         bundles: Vec::new(),
         github: github.and_then(|source| SourceArgs::default().github(world, &http, Some(source))),
+        everything: false,
     };
     let consumer = Consumer {
         verifier: &judge.verifier,
