@@ -106,7 +106,7 @@ fn tidy_lines(root: &Utf8Path) -> Result<Vec<String>, String> {
         println!("worth a look: {note}");
     }
     if report.problems.is_empty() {
-        return Ok(vec!["tidy: floors, sizes and codes are as they should be".to_owned()]);
+        return Ok(vec!["tidy: floors, sizes, codes and pages are as they should be".to_owned()]);
     }
     for problem in &report.problems {
         println!("{problem}");

@@ -1,8 +1,9 @@
-//! `tidy`: what no compiler checks. Who imports whom, how large files are, and that every code of a
-//! finding is there once, is in its room's table and says what to do.
+//! `tidy`: what no compiler checks. Who imports whom, how large files are, that every code of a
+//! finding is there once, is in its room's table and says what to do, and that every page is found.
 
 mod codes;
 mod floors;
+mod pages;
 mod sizes;
 
 use std::fs;
@@ -35,6 +36,7 @@ pub(crate) fn look(root: &Utf8Path) -> Result<Report, TidyError> {
     floors::look(root, &mut report)?;
     sizes::look(root, &mut report)?;
     codes::look(root, &mut report)?;
+    pages::look(root, &mut report)?;
     Ok(report)
 }
 
