@@ -16,6 +16,8 @@ const TABLES: &[(&str, &str)] = &[
     ("LayoutTable", "[image.NAME.layout]"),
     ("Contract", "[image.NAME.contract]"),
     ("Verify", "[verify]"),
+    ("VerifyIdentity", "[[verify.identity]]"),
+    ("VerifyBuild", "[verify.build]"),
     ("Attest", "[attest]"),
     ("ThirdParty", "[[third-party]]"),
     ("Check", "[check]"),

@@ -79,6 +79,12 @@ codes! {
     BAD_ISSUER = "config-bad-issuer",
         "an issuer is not an https address",
         "The issuer is compared, character by character, with what the certificate says: `https://token.actions.githubusercontent.com` for GitHub Actions. http is taken on loopback only, for a Sigstore on this machine.";
+    BAD_IDENTITY = "config-bad-identity",
+        "an identity under `[verify]` does not name exactly one who signs",
+        "A `[[verify.identity]]` names a certificate's `subject` with the `issuer` that vouches for it, a `signer-workflow`, or a `signer-repository` of which any workflow may sign; `versions` is a range such as `>=2, <3`. A subject without an issuer could be handed out by anybody.";
+    BAD_AGE = "config-bad-age",
+        "a maximum age cannot be read",
+        "A maximum age is a whole number and one of m, h, d and w: `12h`, `30d`, as in a policy file.";
     BAD_TIME_LIMIT = "config-bad-time-limit",
         "a time limit cannot be read",
         "A time limit is a number with its unit, above zero: `90s`, `45m`, `1h 30m`.";

@@ -17,6 +17,7 @@ mod shape;
 mod suggest;
 pub mod third_party;
 pub mod variables;
+pub mod verify;
 pub mod version;
 
 use std::fs::File;
@@ -32,13 +33,14 @@ pub use codes::CODES;
 pub use made::{Existing, LayoutTable, Preset, Runner};
 pub use model::{
     Builder, ChannelTag, Config, Gate, GateMode, Image, MovingTag, OneOrMany, Release, SharedRegion,
-    ThresholdSeverity, TimeLimit, UnknownSeverity, Verify, VersionSource,
+    ThresholdSeverity, TimeLimit, UnknownSeverity, VersionSource,
 };
 pub use public::Public;
 pub use schema::json_schema;
 pub use suggest::nearest;
 pub use third_party::ThirdParty;
 pub use variables::{Template, TemplateError, Variable, Variables, expand, expand_tag, repository_hash};
+pub use verify::{IndexEvidence, Text, Verify, VerifyBuild, VerifyIdentity};
 pub use version::{ReleaseVersion, VersionError};
 
 use crate::digest::Digest;

@@ -15,6 +15,7 @@ use super::check::{Check, Contract, Pin};
 use super::made::{Existing, LayoutTable, Runner};
 use super::public::Public;
 use super::third_party::ThirdParty;
+use super::verify::Verify;
 use crate::platform::Platform;
 use crate::reference::RepositoryName;
 
@@ -415,35 +416,4 @@ pub enum ThresholdSeverity {
     Medium,
     High,
     Critical,
-}
-
-/// What a consumer demands of every platform of every image.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct Verify {
-    /// Whose key signed: the workflow in the certificate's subject, a path in the signer's repository.
-    pub signer_workflow: Option<String>,
-    /// The signer's repository, if it is not the source's.
-    pub signer_repository: Option<String>,
-    /// The top workflow that called it.
-    pub workflow: Option<String>,
-    /// The OIDC issuer; GitHub Actions' if absent.
-    pub issuer: Option<String>,
-    /// The predicates that must be proven, by short name or predicate type.
-    pub predicates: Vec<String>,
-    /// Whether the workflow's commit may differ from the commit that was built.
-    pub allow_other_commit: bool,
-}
-
-impl Default for Verify {
-    fn default() -> Self {
-        Self {
-            signer_workflow: None,
-            signer_repository: None,
-            workflow: None,
-            issuer: None,
-            predicates: vec!["slsa-provenance".to_owned(), "cyclonedx".to_owned()],
-            allow_other_commit: false,
-        }
-    }
 }

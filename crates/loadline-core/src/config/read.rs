@@ -57,6 +57,11 @@ impl Node<'_> {
     pub(super) fn is_list(&self) -> bool {
         matches!(self.value, DeValue::Array(_))
     }
+
+    /// Whether it is written as a table.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.value, DeValue::Table(_))
+    }
 }
 
 /// A table that is read key by key; what was not asked for in the end is unknown.
@@ -193,6 +198,15 @@ impl<'t> Reader<'t> {
             self.wrong_type(node, "true or false");
         }
         value
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn number(&mut self, node: &Node<'_>) -> Option<u64> {
+        let number = node.value.as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
+        if number.is_none() {
+            self.wrong_type(node, "a whole number from 0 up");
+        }
+        number
     }
 
     /// A list; `wanted` says in words what of.

@@ -12,10 +12,11 @@ use super::check::{Check, Contract};
 use super::codes;
 use super::model::{
     Builder, ChannelTag, Config, Gate, GateMode, Image, MovingTag, OneOrMany, Release, SharedRegion,
-    ThresholdSeverity, TimeLimit, UnknownSeverity, Verify, VersionSource,
+    ThresholdSeverity, TimeLimit, UnknownSeverity, VersionSource,
 };
 use super::public::Public;
 use super::read::{Fields, Node, Reader, StringOr, shown};
+use super::verify::Verify;
 use crate::code::Code;
 use crate::platform::Platform;
 use crate::reference::RepositoryName;
@@ -260,34 +261,6 @@ impl Reader<'_> {
         gate
     }
 
-    pub(super) fn verify(&mut self, node: &Node<'_>) -> Verify {
-        let mut verify = Verify::default();
-        let Some(mut fields) = self.table(node, "a table") else { return verify };
-        if let Some(node) = self.optional(&mut fields, "signer-workflow") {
-            verify.signer_workflow = self.workflow(&node);
-        }
-        if let Some(node) = self.optional(&mut fields, "signer-repository") {
-            verify.signer_repository = self.source(&node);
-        }
-        if let Some(node) = self.optional(&mut fields, "workflow") {
-            verify.workflow = self.workflow(&node);
-        }
-        if let Some(node) = self.optional(&mut fields, "issuer") {
-            verify.issuer = self.issuer(&node);
-        }
-        if let Some(node) = self.optional(&mut fields, "predicates") {
-            verify.predicates.clear();
-            for node in self.list(&node, "a list of predicates").unwrap_or_default() {
-                verify.predicates.push(self.filled(&node).unwrap_or_default());
-            }
-        }
-        if let Some(node) = self.optional(&mut fields, "allow-other-commit") {
-            verify.allow_other_commit = self.boolean(&node).unwrap_or_default();
-        }
-        self.finish(fields);
-        verify
-    }
-
     /// A table of names and texts. A name that is there with a value of another type is kept with an
     /// empty text: rules about names go on.
     pub(super) fn texts(&mut self, node: &Node<'_>) -> IndexMap<String, String> {
@@ -389,7 +362,7 @@ impl Reader<'_> {
         None
     }
 
-    fn workflow(&mut self, node: &Node<'_>) -> Option<String> {
+    pub(super) fn workflow(&mut self, node: &Node<'_>) -> Option<String> {
         let text = self.filled(node)?;
         let file = text.ends_with(".yml") || text.ends_with(".yaml");
         if file && text.contains('/') && !text.starts_with(['/', '.']) || text.starts_with(".github/") && file
@@ -405,7 +378,7 @@ impl Reader<'_> {
         None
     }
 
-    fn issuer(&mut self, node: &Node<'_>) -> Option<String> {
+    pub(super) fn issuer(&mut self, node: &Node<'_>) -> Option<String> {
         let text = self.filled(node)?;
         let whole = |rest: &str| !rest.is_empty() && !rest.contains(char::is_whitespace);
         // A Sigstore of one's own on this machine, `loadline sandbox serve` for one, speaks http.

@@ -105,7 +105,10 @@ fn reader_and_derived_shape_agree() {
         .replace("target     =", "builder = \"assemble\"\ncontext = \".\"\nrepository = [\"ghcr.io/a/b\", \"c/d\"]\nplatforms = [\"linux/arm\"]\ntimeout = \"90s\"\nlabels = { a = \"b\" }\ncontexts = { base = \"docker-image://debian:13\", shared = \"../x\" }\ntarget =")
         .replace("[image.daemon]", "[image.daemon]\nbuilder-instance = \"farm\"\nsecrets = [{ id = \"npm\", env = \"NPM_TOKEN\" }, { id = \"key\", file = \"key.pem\" }]\ncache-from = [\"type=gha\"]\ncache-to = [\"type=registry,ref=ghcr.io/a/cache:{image}-{platform}\"]\nprovenance = \"min\"")
         .replace("only-fixed = true", "only-fixed = true\nmode = \"block\"\nreport = \"{image}/{platform}.json\"\nignore-file = \"Dockerfile.daemon\"")
-        .replace("[verify]", "[verify]\nissuer = \"https://example.com\"\nsigner-repository = \"github.com/x/y\"\nallow-other-commit = true");
+        .replace("[verify]", "[verify]\nissuer = \"https://example.com\"\nsigner-repository = \"github.com/x/y\"\nallow-other-commit = true\nref = { pattern = \"refs/tags/v.*\" }\nrepository-id = 0x1267\nof-index = \"everything\"\nmax-age = \"30d\"\ntimestamp-authorities = [\"https://tsa.example\", { pattern = \".*\" }]")
+        + "[verify.build]\ntypes = [\"https://example.com/type\"]\nbuilders = [{ pattern = \"https://github.com/.*\" }]\nbase-images = [\"pkg:docker/debian@12\"]\nself-hosted = false\n\
+            [[verify.identity]]\nsubject = \"a\"\nissuer = \"https://i.example\"\nversions = \"<2\"\n\
+            [[verify.identity]]\nsigner-workflow = \".github/workflows/x.yml@refs/heads/main\"\nsigner-repository = \"github.com/x/y\"\n";
     for text in [GOOD, &full] {
         let read = try_load(text).unwrap().config;
         let mut derived: Config = toml::from_str(text).unwrap();
@@ -129,6 +132,14 @@ fn reader_and_schema_know_the_same_keys() {
         ("Gate", with("{ mode =", "{ zzzzzzzzzzzz = 1, mode =")),
         ("ChannelTag", with("{ tag =", "{ zzzzzzzzzzzz = 1, tag =")),
         ("Verify", with("[verify]", "[verify]\nzzzzzzzzzzzz = 1")),
+        ("VerifyBuild", with("[verify]", "[verify]\nbuild = { zzzzzzzzzzzz = 1 }")),
+        (
+            "VerifyIdentity",
+            with(
+                "[verify]",
+                "[verify]\nidentity = [{ signer-repository = \"github.com/a/b\", zzzzzzzzzzzz = 1 }]",
+            ),
+        ),
     ];
     for (name, text) in tables {
         let table = if name.is_empty() { &schema } else { &schema["$defs"][name] };

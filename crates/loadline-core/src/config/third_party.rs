@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::codes;
-use super::model::{Config, Verify};
+use super::model::Config;
 use super::read::{Node, Reader};
+use super::verify::Verify;
 use crate::reference::RepositoryName;
 use crate::repository_pattern::RepositoryPattern;
 
