@@ -19,6 +19,6 @@ pub(crate) fn run(root: &Utf8Path) -> Result<Vec<String>, String> {
     )?;
     crate::codegen::run(root, crate::codegen::Mode::Check).map_err(|error| error.to_string())?;
     eprintln!("check: codegen passed");
-    step("tests", cargo(root, &["test", "--workspace", "--locked"]))?;
+    step("tests", cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]))?;
     Ok(vec!["check: all passed".to_owned()])
 }
