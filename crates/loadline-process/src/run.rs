@@ -116,6 +116,16 @@ pub(crate) fn run(
 }
 
 fn spawn(invocation: &Invocation, parent: &Environment) -> Result<Child, ProcessError> {
+    let mut command = command(invocation, parent)?;
+    command
+        .stdin(if invocation.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    start(command, &invocation.program)
+}
+
+/// The program with its arguments, directory and environment, in a process group of its own.
+pub(crate) fn command(invocation: &Invocation, parent: &Environment) -> Result<Command, ProcessError> {
     let program = invocation.program.clone();
     if !invocation.directory.is_dir() {
         return Err(ProcessError::Directory { program, directory: invocation.directory.clone() });
@@ -132,10 +142,11 @@ fn spawn(invocation: &Invocation, parent: &Environment) -> Result<Child, Process
         .current_dir(&invocation.directory)
         .env_clear()
         .envs(environment.names().filter_map(|name| Some((name, environment.get_os(name.to_str()?)?))))
-        .stdin(if invocation.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         .process_group(0);
+    Ok(command)
+}
+
+pub(crate) fn start(mut command: Command, program: &str) -> Result<Child, ProcessError> {
     // A file that another thread wrote a moment ago may still be open for writing in a child that this
     // process forked meanwhile; it closes within milliseconds.
     let mut tries = 0;
@@ -146,7 +157,7 @@ fn spawn(invocation: &Invocation, parent: &Environment) -> Result<Child, Process
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(5));
             }
-            Err(source) => return Err(ProcessError::Io { program, source }),
+            Err(source) => return Err(ProcessError::Io { program: program.to_owned(), source }),
         }
     }
 }

@@ -165,3 +165,22 @@ fn an_interrupt_ends_it() {
     assert!(before.elapsed() < Duration::from_secs(3));
     thread.join().unwrap();
 }
+
+#[test]
+fn a_detached_program_is_not_waited_for_and_what_it_starts_lives_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    // The program ends at once; what it left in its group writes later.
+    let script = format!("(sleep 0.5; echo done > '{}') & exit 3", mark.display());
+    let began = Instant::now();
+    let mut detached = shell(&script).detach(&environment()).unwrap();
+    assert!(began.elapsed() < Duration::from_millis(400));
+    let until = Instant::now() + Duration::from_secs(20);
+    while !mark.exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(mark.exists());
+    assert_eq!(detached.ended().and_then(|status| status.code()), Some(3));
+    let missing = Invocation::new("no-such-program-anywhere", "/").detach(&environment());
+    assert!(matches!(missing, Err(ProcessError::NotFound { .. })));
+}

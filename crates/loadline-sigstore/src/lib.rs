@@ -18,8 +18,8 @@ pub mod verify;
 pub use codes::*;
 pub use online::{Borne, OnlineError};
 pub use sign::{
-    Claims, GitHubActions, Interactive, Name, Prompt, RekorVersion, STATEMENT_LIMIT, Service, SignError,
-    Signer, SigningKey, SigningServices, TokenSource,
+    Browser, Claims, GitHubActions, Interactive, Name, Prompt, RekorVersion, STATEMENT_LIMIT, Service,
+    SignError, Signer, SigningKey, SigningServices, TokenSource, Way,
 };
 pub use trust::{Instance, TrustError, TrustRoot, TrustRoots};
 pub use unverified::{Unverified, UnverifiedSigner};

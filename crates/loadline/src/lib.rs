@@ -10,6 +10,7 @@ mod demands;
 mod exit;
 mod files;
 mod kept;
+mod login;
 mod manifests;
 mod place;
 mod rehearsal;

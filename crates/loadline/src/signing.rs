@@ -1,6 +1,5 @@
 //! Who signs, with which services, how patiently, and where evidence goes besides the registry.
 
-use std::io::{self, BufRead as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +11,12 @@ use loadline_evidence::{GitHubDestination, Patience, Waiting};
 use loadline_github::{GitHub, Options, PUBLIC, RepositorySlug};
 use loadline_release::github::GitHubPlace;
 use loadline_sigstore::{
-    Claims, GitHubActions, Instance, Interactive, Prompt, Signer, SigningKey, SigningServices, TokenSource,
+    Claims, GitHubActions, Instance, Interactive, Signer, SigningKey, SigningServices, TokenSource, Way,
 };
 
 use crate::codes::{INPUT_UNREADABLE, SIGNER_UNKNOWN, TRUST_ROOT_UNREADABLE};
 use crate::files;
+use crate::login::Terminal;
 use crate::world::World;
 
 /// The largest key or token that is read.
@@ -129,15 +129,35 @@ pub(crate) async fn services(
     SigningServices::embedded(Instance::PublicGood).map_err(unreadable)
 }
 
+/// How a person logs in.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LoginWay {
+    Auto,
+    Browser,
+    Code,
+}
+
 /// Who signs, by the command line.
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct SignerArgs {
     /// The identity token: a file that holds it, or env:NAME. Without it: GitHub Actions' own, or SIGSTORE_ID_TOKEN.
     #[arg(long, value_name = "FILE|env:NAME", conflicts_with_all = ["key", "interactive"])]
     identity_token: Option<String>,
-    /// Log in: an address to open in a browser is shown, and the code that stands there afterwards is asked for.
-    #[arg(long, conflicts_with = "key")]
-    interactive: bool,
+    /// Log in. `browser` opens the issuer's page and takes its answer on 127.0.0.1; `code` shows its address and asks
+    /// for the code that stands there afterwards; `auto`, which is also meant without a value, takes a browser where one
+    /// can be started (BROWSER, DISPLAY or WAYLAND_DISPLAY is set, or macOS) and the code elsewhere.
+    #[arg(
+        long,
+        value_name = "WAY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "auto",
+        conflicts_with = "key"
+    )]
+    interactive: Option<LoginWay>,
+    /// How long a browser's answer is waited for, such as 90s. Without it: 5m.
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "interactive")]
+    login_limit: Option<Duration>,
     /// Sign with a long-lived key, ECDSA P-256: PKCS#8 in PEM, or cosign's encrypted form with COSIGN_PASSWORD; a
     /// file, or env:NAME.
     #[arg(long, value_name = "FILE|env:NAME")]
@@ -163,11 +183,21 @@ impl SignerArgs {
     }
 
     fn token(&self, world: &World, services: &SigningServices) -> Result<TokenSource, Failure> {
-        if self.interactive {
+        if let Some(way) = self.interactive {
             let Some(issuer) = services.issuer() else {
                 return Err(Failure::new(&SIGNER_UNKNOWN, "the signing config names no issuer to log in at"));
             };
-            return Ok(TokenSource::Interactive(Interactive::new(issuer, Arc::new(Terminal))));
+            let terminal = Terminal { environment: world.environment.clone(), folder: world.folder.clone() };
+            let login = Interactive::new(issuer, Arc::new(terminal));
+            let login = match way {
+                LoginWay::Auto => login,
+                LoginWay::Browser => login.only(Way::Browser),
+                LoginWay::Code => login.only(Way::Code),
+            };
+            return Ok(TokenSource::Interactive(match self.login_limit {
+                Some(limit) => login.within(limit),
+                None => login,
+            }));
         }
         match self.identity_token.as_deref() {
             None => ambient(world),
@@ -201,25 +231,6 @@ fn key(world: &World, named: &str) -> Result<SigningKey, Failure> {
         SigningKey::from_pem(pem)
     };
     read.map_err(|error| error.failure())
-}
-
-/// The person in front of it: the address goes to standard error, the code comes from standard input.
-#[derive(Debug)]
-struct Terminal;
-
-impl Prompt for Terminal {
-    fn show(&self, address: &str) {
-        anstream::eprintln!("open this address, log in, and type the code that stands there:\n  {address}");
-    }
-
-    fn code(&self) -> io::Result<Secret> {
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line)?;
-        match line.trim() {
-            "" => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no code was typed")),
-            code => Ok(Secret::new(code)),
-        }
-    }
 }
 
 /// The identity that a pipeline offers.
@@ -331,6 +342,7 @@ fn gitlab(world: &World, claims: &Claims) -> Option<Pipeline> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Mutex;
 
     use loadline_core::Clock;

@@ -6,6 +6,7 @@
 mod attesting;
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use attesting::{BUILT, COMMIT, FakeGitHub, Stage, WHO};
@@ -396,33 +397,149 @@ fn a_long_lived_key_signs_too_and_cosigns_encrypted_form_takes_its_password() {
     }
 }
 
+/// A stage whose issuer is one to log in at.
+struct LoggingIn {
+    stage: Stage,
+    issuer: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl LoggingIn {
+    fn new() -> Self {
+        let stage = Stage::new();
+        let (issuer, asked) = attesting::login(&stage, "the-code");
+        let config = &stage.sandbox.ready().signing_config;
+        let mut config: Value = serde_json::from_slice(&std::fs::read(config).unwrap()).unwrap();
+        config["oidcUrls"][0]["url"] = issuer.clone().into();
+        stage.write("config.json", &config.to_string());
+        Self { stage, issuer, asked }
+    }
+
+    /// Attests the index and a platform by someone who types this.
+    fn attest(&self, how: &[&str], variables: &[(&str, &str)], typed: &str) -> Run {
+        let root = self.stage.sandbox.ready().trusted_root.display().to_string();
+        let child = format!("{}@{}", self.stage.image(), self.stage.digests[1]);
+        let mut args = vec!["attest", "--format", "json", "--trusted-root", &root];
+        args.extend(["--signing-config", "config.json"]);
+        args.extend(how);
+        args.extend(PREDICATE);
+        args.extend([self.stage.tagged.as_str(), child.as_str()]);
+        let mut command = self.stage.command(&args, variables);
+        support::run_of(&command.write_stdin(format!("{typed}\n")).output().unwrap())
+    }
+
+    /// A program for BROWSER that leaves the address that it is to open in a file, and ends with a status.
+    fn browser(&self, status: u8) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let script =
+            format!("#!/bin/sh\nprintf %s \"$1\" >opened.part && mv opened.part opened; exit {status}\n");
+        self.stage.write("browser", &script);
+        let path = self.stage.path().join("browser");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
+    }
+
+    /// Once the browser was given an address: what it shows in the end, when it follows the address as changed.
+    fn browse(&self, change: fn(String) -> String) -> tokio::task::JoinHandle<String> {
+        let opened = self.stage.path().join("opened");
+        self.stage.runtime.spawn(async move {
+            let address = loop {
+                match std::fs::read_to_string(&opened) {
+                    Ok(address) => break address,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            reqwest::get(change(address)).await.unwrap().text().await.unwrap()
+        })
+    }
+
+    fn codes_sent(&self) -> usize {
+        self.asked.lock().unwrap().iter().filter(|body| body.contains("code=the-code")).count()
+    }
+}
+
 #[test]
 fn a_person_logs_in_once_for_several_signatures() {
-    let stage = Stage::new();
-    let (issuer, asked) = attesting::login(&stage, "the-code");
-    let ready = stage.sandbox.ready();
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&ready.signing_config).unwrap()).unwrap();
-    config["oidcUrls"][0]["url"] = issuer.clone().into();
-    stage.write("config.json", &config.to_string());
-    let root = ready.trusted_root.display().to_string();
-    let child = format!("{}@{}", stage.image(), stage.digests[1]);
-    let mut args = vec!["attest", "--format", "json", "--interactive", "--trusted-root", &root];
-    args.extend(["--signing-config", "config.json"]);
-    args.extend(PREDICATE);
-    args.extend([stage.tagged.as_str(), child.as_str()]);
-    let typed = |code: &str| {
-        support::run_of(&stage.command(&args, &[]).write_stdin(format!("{code}\n")).output().unwrap())
-    };
+    let login = LoggingIn::new();
+    let typed = |code: &str| login.attest(&["--interactive"], &[], code);
     let wrong = typed("another");
-    assert_eq!((wrong.code, wrong.codes()), (Some(3), vec!["signing-answer".to_owned()]), "{}", wrong.stdout);
-    assert!(wrong.stderr.contains(&format!("{issuer}/auth?")), "{}", wrong.stderr);
+    assert_eq!(
+        (wrong.code, wrong.codes()),
+        (Some(3), vec!["signing-refused".to_owned()]),
+        "{}",
+        wrong.stdout
+    );
+    assert!(wrong.stderr.contains(&format!("{}/auth?", login.issuer)), "{}", wrong.stderr);
     assert!(wrong.stderr.contains("code_challenge_method=S256"), "{}", wrong.stderr);
     assert_eq!(typed("").code, Some(3));
     let document = good(&typed("the-code"));
     assert_eq!(document["attestations"].as_array().unwrap().len(), 2);
-    assert_eq!(stage.log_size(), 2);
-    let asked = asked.lock().unwrap();
-    assert_eq!(asked.iter().filter(|body| body.contains("code=the-code")).count(), 1);
+    assert_eq!(login.stage.log_size(), 2);
+    assert_eq!(login.codes_sent(), 1);
+}
+
+#[test]
+fn a_browser_brings_the_login_back_by_itself() {
+    let login = LoggingIn::new();
+    let browser = login.browser(0);
+    let page = login.browse(|address| address);
+    let run = login.attest(&["--interactive"], &[("BROWSER", &browser)], "");
+    let document = good(&run);
+    assert_eq!(document["attestations"].as_array().unwrap().len(), 2);
+    assert_eq!((login.stage.log_size(), login.codes_sent()), (2, 1));
+    assert!(run.stderr.contains("redirect_uri=http%3A%2F%2F127.0.0.1%3A"), "{}", run.stderr);
+    let page = login.stage.runtime.block_on(page).unwrap();
+    assert!(page.contains("see the terminal"), "{page}");
+}
+
+#[test]
+fn a_callback_of_another_login_is_refused() {
+    let login = LoggingIn::new();
+    let browser = login.browser(0);
+    let page = login.browse(|address| address.replace("&state=", "&state=x"));
+    let run = login.attest(&["--interactive"], &[("BROWSER", &browser)], "the-code");
+    assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-token".to_owned()]), "{}", run.stdout);
+    assert!(run.stdout.contains("does not belong to this login"), "{}", run.stdout);
+    assert_eq!((login.stage.log_size(), login.codes_sent()), (0, 0));
+    let page = login.stage.runtime.block_on(page).unwrap();
+    assert!(page.contains("refused"), "{page}");
+}
+
+#[test]
+fn a_browser_that_brings_nothing_back_is_not_waited_for_for_ever() {
+    let login = LoggingIn::new();
+    let browser = login.browser(0);
+    let how = ["--interactive=browser", "--login-limit", "1s"];
+    for variables in [&[("BROWSER", browser.as_str())][..], &[]] {
+        let run = login.attest(&how, variables, "the-code");
+        assert_eq!((run.code, run.codes()), (Some(3), vec!["signing-token".to_owned()]), "{}", run.stdout);
+        assert!(run.stdout.contains("nobody logged in within 1 s"), "{}", run.stdout);
+    }
+    assert_eq!(login.codes_sent(), 0);
+    assert_eq!(login.attest(&["--login-limit", "1s"], &[], "").code, Some(2));
+}
+
+#[test]
+fn without_a_browser_that_works_the_code_is_typed() {
+    let login = LoggingIn::new();
+    let broken = login.browser(3);
+    let run = login.attest(&["--interactive"], &[("BROWSER", &broken)], "the-code");
+    good(&run);
+    assert!(run.stderr.contains("type the code"), "{}", run.stderr);
+    assert!(login.stage.path().join("opened").exists());
+    let missing = ("BROWSER", "/nowhere/browser");
+    let run = login.attest(&["--interactive", "--ledger", "b"], &[missing], "the-code");
+    good(&run);
+    assert!(
+        !run.stderr.contains("127.0.0.1%3A"),
+        "no address is shown that nothing listens at: {}",
+        run.stderr
+    );
+    std::fs::remove_file(login.stage.path().join("opened")).unwrap();
+    let works = login.browser(0);
+    good(&login.attest(&["--interactive=code", "--ledger", "c"], &[("BROWSER", &works)], "the-code"));
+    assert!(!login.stage.path().join("opened").exists());
+    assert_eq!(login.codes_sent(), 3);
 }
 
 #[test]

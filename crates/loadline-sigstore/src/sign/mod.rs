@@ -8,6 +8,8 @@ mod cosign_key;
 mod error;
 mod interactive;
 mod key;
+mod loopback;
+mod oauth;
 pub(crate) mod reach;
 mod services;
 mod token;
@@ -32,7 +34,7 @@ use sigstore_types::{
 
 pub use claims::{Claims, Name};
 pub use error::{Service, SignError};
-pub use interactive::{Interactive, Prompt};
+pub use interactive::{Browser, Interactive, Prompt, Way};
 pub use key::SigningKey;
 pub use services::{RekorVersion, SigningServices};
 pub use token::{GitHubActions, TokenSource};

@@ -118,6 +118,33 @@ async fn ask(
     bearer: Option<&Secret>,
     limit: Duration,
 ) -> Result<String, SignError> {
+    let mut request = client.get(address.clone());
+    if let Some(bearer) = bearer {
+        request = request.bearer_auth(bearer.expose());
+    }
+    let text = read_answer(request, address, limit).await?;
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(alias = "token")]
+        value: String,
+    }
+    if !text.starts_with('{') {
+        return Ok(text);
+    }
+    // The answer's text may hold the token: the error says where it broke off, never what was there.
+    serde_json::from_str::<Answer>(&text).map(|answer| answer.value).map_err(|error| SignError::Answer {
+        service: Service::Issuer,
+        address: shown(address.as_str()),
+        reason: format!("no `value` in its JSON (line {}, column {})", error.line(), error.column()),
+    })
+}
+
+/// What an issuer answers to a request, where it answers with success.
+pub(super) async fn read_answer(
+    request: reqwest::RequestBuilder,
+    address: &Url,
+    limit: Duration,
+) -> Result<String, SignError> {
     let service = Service::Issuer;
     let place = || shown(address.as_str());
     let unreachable = |error: reqwest::Error| {
@@ -126,11 +153,7 @@ async fn ask(
         }
         SignError::Unreachable { service, address: place(), reason: reach::words(&error) }
     };
-    let mut request = client.get(address.clone()).timeout(limit);
-    if let Some(bearer) = bearer {
-        request = request.bearer_auth(bearer.expose());
-    }
-    let mut response = request.send().await.map_err(unreachable)?;
+    let mut response = request.timeout(limit).send().await.map_err(unreachable)?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > ANSWER_LIMIT {
@@ -147,18 +170,5 @@ async fn ask(
         let status = response.status().as_u16();
         return Err(SignError::Refused { service, address: place(), status, reason: said(&text) });
     }
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(alias = "token")]
-        value: String,
-    }
-    if !text.starts_with('{') {
-        return Ok(text);
-    }
-    // The answer's text may hold the token: the error says where it broke off, never what was there.
-    serde_json::from_str::<Answer>(&text).map(|answer| answer.value).map_err(|error| SignError::Answer {
-        service,
-        address: place(),
-        reason: format!("no `value` in its JSON (line {}, column {})", error.line(), error.column()),
-    })
+    Ok(text)
 }

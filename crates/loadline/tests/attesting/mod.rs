@@ -371,25 +371,45 @@ impl FakeGitHub {
     }
 }
 
-/// An issuer at which a person logs in: it hands out the sandbox's token for the code that the person was shown,
-/// once the verifier fits the challenge. How often it did.
+/// An issuer at which a person logs in: it sends a browser back with the code, and hands out the sandbox's token for
+/// the code, where it was asked for by a browser once the verifier fits the challenge. What it was asked.
 pub(crate) fn login(stage: &Stage, code: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
-    use axum::extract::State;
+    use axum::extract::Query;
     use axum::http::StatusCode;
-    use axum::response::{IntoResponse, Response};
+    use axum::response::{IntoResponse, Redirect, Response};
+    use axum::routing::{get, post};
+    use std::collections::BTreeMap;
 
+    type Pairs = BTreeMap<String, String>;
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    let token = stage.email_token(600);
-    let own = Arc::clone(&asked);
-    let answer = move |State(token): State<Arc<String>>, body: String| async move {
+    let begun: Arc<Mutex<Option<Pairs>>> = Arc::default();
+    let token = Arc::new(stage.email_token(600));
+    let (own, at) = (Arc::clone(&asked), Arc::clone(&begun));
+    let authorize = move |Query(query): Query<Pairs>| async move {
+        let mut back = reqwest::Url::parse(&query["redirect_uri"]).unwrap();
+        back.query_pairs_mut().append_pair("code", code).append_pair("state", &query["state"]);
+        *at.lock().unwrap() = Some(query);
+        Redirect::to(back.as_str())
+    };
+    let answer = move |body: String| async move {
         own.lock().unwrap().push(body.clone());
-        if !body.contains(&format!("code={code}")) || !body.contains("code_verifier=") {
+        let form: Pairs =
+            reqwest::Url::parse(&format!("form:?{body}")).unwrap().query_pairs().into_owned().collect();
+        let fits = |begun: &Pairs| {
+            let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+            let challenge = base64::Engine::decode(&challenge, &begun["code_challenge"]).unwrap();
+            let challenge: String = challenge.iter().map(|byte| format!("{byte:02x}")).collect();
+            challenge == Digest::of(&form["code_verifier"]).hex()
+                && begun["redirect_uri"] == form["redirect_uri"]
+        };
+        let by_browser = form["redirect_uri"].starts_with("http://127.0.0.1:");
+        if form["code"] != code || by_browser != begun.lock().unwrap().as_ref().is_some_and(fits) {
             return (StatusCode::BAD_REQUEST, "{\"error\":\"invalid_grant\"}").into_response();
         }
         let answer: Response = axum::Json(json!({"id_token": *token, "access_token": "x"})).into_response();
         answer
     };
-    let router = axum::Router::new().route("/token", axum::routing::post(answer)).with_state(Arc::new(token));
+    let router = axum::Router::new().route("/auth", get(authorize)).route("/token", post(answer));
     let listener = stage.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     stage.runtime.spawn(async move { axum::serve(listener, router).await });
