@@ -191,6 +191,20 @@ fn what_a_provenance_names() {
     assert!(with("pkg:docker/alpine@3.20?platform=linux%2Famd64").is_empty());
     assert_eq!(with("pkg:docker/evil@3.20"), ["base-image-not-allowed"]);
     assert_eq!(with("docker-image://evil"), ["base-image-not-allowed"]);
+    // This program's own provenance names them by reference.
+    let pinned = format!("oci://docker.io/library/debian:13@{}", digest());
+    for good in ["oci://docker.io/library/debian:13", &pinned, "docker-image://docker.io/library/alpine:3"] {
+        assert!(with(good).is_empty(), "{good}");
+    }
+    for bad in [
+        "oci://docker.io/acme/debian:13",
+        "oci://ghcr.io/library/debian:13",
+        "oci://docker.io/library/evil:13",
+        "oci://not a reference",
+        "oci-layout://base",
+    ] {
+        assert_eq!(with(bad), ["base-image-not-allowed"], "{bad}");
+    }
 }
 
 #[test]
