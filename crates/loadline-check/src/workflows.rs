@@ -109,9 +109,16 @@ pub(crate) fn check(
 /// The workflows that a configuration names, where they are this repository's own.
 fn roots(config: &Config) -> Vec<&str> {
     let verify = &config.verify;
-    let own = verify.signer_repository.as_ref().is_none_or(|signer| *signer == config.release.source);
-    let signer = verify.signer_workflow.as_deref().filter(|_| own);
-    signer.into_iter().chain(verify.workflow.as_deref()).collect()
+    let source = &config.release.source;
+    let own = |repository: Option<&String>| repository.is_none_or(|signer| signer == source);
+    let signer = verify.signer_workflow.as_deref().filter(|_| own(verify.signer_repository.as_ref()));
+    let others = verify.identity.iter().filter(|identity| own(identity.signer_repository.as_ref()));
+    let others = others.filter_map(|identity| identity.signer_workflow.as_deref());
+    // One that says where it is, or at which ref, is a path here only without that.
+    let others = others.map(|workflow| workflow.split('@').next().unwrap_or(workflow)).map(|workflow| {
+        workflow.strip_prefix(source.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(workflow)
+    });
+    signer.into_iter().chain(others).chain(verify.workflow.as_deref()).collect()
 }
 
 fn load(tree: &dyn Tree, which: Workflows, config: Option<&Config>, outcome: &mut Outcome) -> Set {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use loadline_core::Failure;
-use loadline_core::config::Config;
+use loadline_core::config::{Config, ReleaseVersion, Verify, VerifyIdentity};
 use loadline_evidence::provenance::{GitHubRun as RunOfGitHub, Workflow};
 use loadline_evidence::{Patience, Waiting};
 use loadline_registry::Http;
@@ -104,11 +104,15 @@ pub(crate) fn in_sandbox(
     let ready = sandbox.ready();
     let verify = &config.verify;
     let repository = owner_and_name(&config.release.source);
-    let signer = verify.signer_workflow.as_deref().unwrap_or_default();
+    let identity = signs_in_sandbox(verify, &plan.parsed_version);
+    let signer = identity.signer_workflow.as_deref().unwrap_or(ANY_WORKFLOW);
     let git_ref = plan.git_ref.clone().unwrap_or_else(|| "refs/heads/main".to_owned());
     let top = verify.workflow.as_deref().unwrap_or(signer);
     let mut run = GitHubRun::new(repository, &git_ref, &plan.commit, top);
-    run.job_workflow_ref = job_workflow(verify.signer_repository.as_deref(), repository, signer, &git_ref);
+    run.job_workflow_ref = job_workflow(identity.signer_repository.as_deref(), repository, signer, &git_ref);
+    if let Some(id) = verify.repository_id {
+        run.repository_id = id.to_string();
+    }
     let workflow = Workflow {
         repository: format!("https://github.com/{repository}"),
         git_ref,
@@ -142,6 +146,32 @@ pub(crate) fn in_sandbox(
         .map_err(|error| failed(error.to_string()))?;
     let root = TrustRoot::read(&ready.trusted_root).map_err(|error| failed(error.to_string()))?;
     Ok(Parts::new(signer, TrustRoots::only(root), Some(workflow), run.identity()))
+}
+
+/// The workflow that signs in the sandbox where the configuration names a repository alone.
+const ANY_WORKFLOW: &str = ".github/workflows/release.yml";
+
+/// Whom the sandbox signs as: the first of those who may sign this version that names a workflow, else the
+/// first that names a repository.
+fn signs_in_sandbox(verify: &Verify, version: &ReleaseVersion) -> VerifyIdentity {
+    let version = match version {
+        ReleaseVersion::Semantic(version) => Some(version),
+        ReleaseVersion::Commit(_) => None,
+    };
+    let identities = verify.identities();
+    let mut may = identities.iter().filter(|one| one.may_sign(version));
+    let first = may.clone().find(|one| one.signer_workflow.is_some());
+    first.or_else(|| may.find(|one| one.signer_repository.is_some())).cloned().unwrap_or_default()
+}
+
+/// What is demanded where a sandbox stands in for the world: its own timestamp authority for those that are
+/// named. Its issuer stands in for the others too; all else is demanded as it is written.
+pub(crate) fn demanded_in(verify: &Verify, sandbox: Option<&SandboxSession>) -> Verify {
+    let mut verify = verify.clone();
+    if sandbox.is_some() {
+        verify.timestamp_authorities.clear();
+    }
+    verify
 }
 
 /// `OWNER/NAME` of `github.com/OWNER/NAME`.

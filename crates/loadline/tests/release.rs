@@ -337,3 +337,58 @@ fn a_gate_is_as_strict_as_the_configuration_says() {
         project.edit("loadline.toml", &format!("\n{key} = true"), "");
     }
 }
+
+/// A release under a `[verify]` with more in it.
+fn release_that_demands(project: &Project, version: &str, head: &str, tables: &str) -> support::Run {
+    let config = project.read("loadline.toml");
+    let config = config.split("\n[verify]").next().unwrap().to_owned();
+    let workflow = "signer-workflow = \".github/workflows/release.yml\"";
+    project.write("loadline.toml", &format!("{config}\n[verify]\n{workflow}\n{head}\n{tables}\n"));
+    project.release(&["--version", version])
+}
+
+#[track_caller]
+fn is_refused(run: &support::Run, code: &str) {
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    assert!(run.codes().iter().any(|found| found == code), "{code}: {:?}", run.codes());
+    assert_eq!(run.json()["effects"]["tags_moved"], 0, "{code}");
+}
+
+#[test]
+fn what_consumers_demand_is_demanded_before_a_tag_is_written() {
+    let project = Project::new();
+    let own_type = "types = [{ pattern = \"https://actions\\\\.github\\\\.io/.*\" }]";
+    for (number, (head, tables, code)) in [
+        ("ref = \"refs/tags/v1.0.0\"", "", "ref-mismatch"),
+        ("", "[verify.build]\ntypes = [\"https://example.com/type\"]", "build-type-mismatch"),
+        ("", "[verify.build]\nbuilders = [\"https://example.com/builder\"]", "builder-mismatch"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let run = release_that_demands(&project, &format!("1.0.{number}"), head, tables);
+        is_refused(&run, code);
+    }
+    // An identity of other versions only may not sign this one.
+    let config = project.read("loadline.toml");
+    let bare = config.split("\n[verify]").next().unwrap();
+    let identity = |versions: &str| {
+        let table = format!(
+            "[[verify.identity]]\nsigner-repository = \"github.com/acme/widget\"\nversions = \"{versions}\"\n"
+        );
+        project.write("loadline.toml", &format!("{bare}\n{table}"));
+    };
+    identity("<2");
+    is_refused(&project.release(&["--version", "2.0.0"]), "evidence-missing");
+    let run = project.release(&["--version", "1.9.0"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+
+    let head = "ref = { pattern = \"refs/heads/.*\" }\nrepository-id = 4711\nmax-age = \"1h\"\nof-index = \"everything\"\n\
+        timestamp-authorities = [\"https://tsa.example\"]";
+    let tables = format!(
+        "[verify.build]\n{own_type}\nbuilders = [{{ pattern = \"https://github.com/acme/widget/.*\" }}]\nbase-images = []\nself-hosted = false"
+    );
+    let run = release_that_demands(&project, "2.1.0", head, &tables);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.json()["effects"]["tags_moved"], 4);
+}

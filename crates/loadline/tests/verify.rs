@@ -220,3 +220,65 @@ fn the_verdict_says_its_reasons_in_every_format() {
     assert_eq!((demands.len(), failed.len()), (4, 2));
     assert!(failed.iter().all(|demand| demand["findings"][0]["code"] == "evidence-missing"), "{failed:?}");
 }
+
+#[test]
+fn base_images_are_demanded_of_a_release_and_of_what_is_pulled() {
+    let base = Released::new();
+    let project = Project::new();
+    for dockerfile in ["Dockerfile.server", "Dockerfile.worker"] {
+        project.edit(dockerfile, "FROM scratch AS base", &format!("FROM {} AS base", base.server.0));
+    }
+    project.write_reports(&[]);
+    let name = base.server.0.replacen(":1.0.0", "@1.0.0", 1);
+    let config = project.read("loadline.toml");
+    let demand = |images: &str| {
+        project.write("loadline.toml", &format!("{config}\n[verify.build]\nbase-images = [{images}]\n"));
+    };
+    for images in ["\"pkg:docker/debian@13\"", ""] {
+        demand(images);
+        let run = project.release(&["--version", "1.0.0"]);
+        assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+        assert!(run.codes().contains(&"base-image-not-allowed".to_owned()), "{:?}", run.codes());
+        assert_eq!(run.json()["effects"]["tags_moved"], 0);
+        std::fs::remove_dir_all(project.sandbox().join("releases")).unwrap();
+    }
+    demand(&format!("\"pkg:docker/{name}\""));
+    let run = project.release(&["--version", "1.0.0"]);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn the_configuration_demands_of_what_is_pulled_what_it_says() {
+    let released = Released::new();
+    let tag = &released.server.0;
+    let config = released.project.read("loadline.toml");
+    for (more, code) in [
+        ("ref = \"refs/heads/main\"", None),
+        ("ref = \"refs/tags/v1.0.0\"", Some("ref-mismatch")),
+        ("repository-id = 1", None),
+        ("repository-id = 2", Some("repository-id-mismatch")),
+        ("timestamp-authorities = [\"https://tsa.example\"]", Some("timestamp-authority-mismatch")),
+        ("max-age = \"1w\"", None),
+        ("max-age = \"0m\"", Some("too-old")),
+        ("[verify.build]\ntypes = [\"https://example.com/type\"]", Some("build-type-mismatch")),
+        ("[verify.build]\nbuilders = [\"https://example.com/builder\"]", Some("builder-mismatch")),
+        ("[verify.build]\nself-hosted = false\nbase-images = []", None),
+    ] {
+        released.project.write("loadline.toml", &format!("{config}\n{more}\n"));
+        let run = released.json(&[tag]);
+        match code {
+            None => assert_eq!(run.code, Some(0), "{more}: {}\n{}", run.stdout, run.stderr),
+            Some(code) => {
+                assert_eq!(run.code, Some(1), "{more}: {}", run.stdout);
+                assert!(run.codes().contains(&code.to_owned()), "{more}: {:?}", run.codes());
+            }
+        }
+    }
+    released.project.write("loadline.toml", &format!("{config}\n[verify.build]\nbase-image = []\n"));
+    let run = released.json(&[tag]);
+    assert_eq!((run.code, run.codes()), (Some(2), vec!["config-unknown-key".to_owned()]), "{}", run.stdout);
+    assert!(run.stdout.contains("did you mean `base-images`?"), "{}", run.stdout);
+    released.project.write("loadline.toml", &format!("{config}\nref = {{ pattern = \"(\" }}\n"));
+    let run = released.json(&[tag]);
+    assert_eq!((run.code, run.codes()), (Some(2), vec!["policy-invalid".to_owned()]), "{}", run.stdout);
+}

@@ -18,7 +18,7 @@ use crate::codes::{POLICY_INVALID, VERSION_INVALID};
 use crate::exit::Exit;
 use crate::render::outcome::{fail, show};
 use crate::session::{Configured, configure, usage, wait};
-use crate::setup::SandboxSession;
+use crate::setup::{self, SandboxSession};
 use crate::trust;
 use crate::verbs::release;
 use crate::world::World;
@@ -128,10 +128,10 @@ async fn rollback(
     };
     let ready = sandbox.as_ref().map(SandboxSession::ready);
     let refused = |error: demanded::DemandedError| usage(world, &POLICY_INVALID, error, format);
-    let policy =
-        demanded::policy(&config.verify, &config.release.source, ready.map(|ready| ready.issuer.as_str()))
-            .map_err(refused)?;
-    let predicate_types = demanded::predicate_types(&config.verify).map_err(refused)?;
+    let verify = setup::demanded_in(&config.verify, sandbox.as_ref());
+    let policy = demanded::policy(&verify, &config.release.source, ready.map(|ready| ready.issuer.as_str()))
+        .map_err(refused)?;
+    let predicate_types = demanded::predicate_types(&verify).map_err(refused)?;
     let root = ready.map(|ready| ready.trusted_root.as_path()).or(args.trusted_root.as_deref());
     let roots = trust::roots(world, root, false).map_err(|failure| fail(world, failure, format))?;
     let ledger = match args.plan {

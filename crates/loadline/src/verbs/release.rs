@@ -230,9 +230,9 @@ async fn release(
 
     let issuer = sandbox.as_ref().map(|sandbox| sandbox.ready().issuer.clone());
     let refused = |error: demanded::DemandedError| usage(world, &POLICY_INVALID, error, format);
-    let policy =
-        demanded::policy(&config.verify, &config.release.source, issuer.as_deref()).map_err(refused)?;
-    let predicate_types = demanded::predicate_types(&config.verify).map_err(refused)?;
+    let verify = setup::demanded_in(&config.verify, sandbox.as_ref());
+    let policy = demanded::policy(&verify, &config.release.source, issuer.as_deref()).map_err(refused)?;
+    let predicate_types = demanded::predicate_types(&verify).map_err(refused)?;
 
     let patience = args.patience.get(world, Some(&config.attest));
     let parts = match &sandbox {
