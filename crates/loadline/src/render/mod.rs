@@ -5,4 +5,5 @@ pub(crate) mod inspect;
 pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod release;
+pub(crate) mod stages;
 pub(crate) mod verification;
