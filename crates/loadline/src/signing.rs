@@ -143,8 +143,8 @@ pub(crate) struct SignerArgs {
     /// The identity token: a file that holds it, or env:NAME. Without it: GitHub Actions' own, or SIGSTORE_ID_TOKEN.
     #[arg(long, value_name = "FILE|env:NAME", conflicts_with_all = ["key", "interactive"])]
     identity_token: Option<String>,
-    /// Log in. `browser` opens the issuer's page and takes its answer on 127.0.0.1; `code` shows its address and asks
-    /// for the code that stands there afterwards; `auto`, which is also meant without a value, takes a browser where one
+    /// Log in. `--interactive=browser` opens the issuer's page and takes its answer on 127.0.0.1; `--interactive=code`
+    /// shows its address and asks for the code that stands there afterwards; `--interactive` takes a browser where one
     /// can be started (BROWSER, DISPLAY or WAYLAND_DISPLAY is set, or macOS) and the code elsewhere.
     #[arg(
         long,
