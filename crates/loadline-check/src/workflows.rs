@@ -196,3 +196,26 @@ fn composite(tree: &dyn Tree, action: &str, outcome: &mut Outcome) -> Option<Utf
     outcome.findings.push(finding.help(help));
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use loadline_core::config::{PathKind, load};
+
+    use super::roots;
+
+    #[test]
+    fn all_workflows_of_this_repository_that_may_sign_are_looked_at() {
+        let text = "[release]\nsource = \"github.com/a/b\"\nrepository = \"ghcr.io/a/b\"\nplatforms = [\"linux/amd64\"]\n\
+            [image.x]\nbuilder = \"assemble\"\ndockerfile = \"Dockerfile\"\n\
+            [verify]\nsigner-workflow = \".github/workflows/one.yml\"\nworkflow = \".github/workflows/top.yml\"\n\
+            [[verify.identity]]\nsigner-workflow = \"github.com/a/b/.github/workflows/two.yml@refs/heads/main\"\n\
+            [[verify.identity]]\nsigner-workflow = \".github/workflows/theirs.yml\"\nsigner-repository = \"github.com/x/y\"\n\
+            [[verify.identity]]\nsigner-repository = \"github.com/a/b\"\n";
+        let loaded = load("loadline.toml".into(), text, &|path| {
+            Some(if path == "." { PathKind::Directory } else { PathKind::File })
+        });
+        let config = loaded.unwrap().config;
+        let all = [".github/workflows/one.yml", ".github/workflows/two.yml", ".github/workflows/top.yml"];
+        assert_eq!(roots(&config), all);
+    }
+}
