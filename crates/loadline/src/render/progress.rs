@@ -44,17 +44,21 @@ struct Shown {
 impl Bars {
     fn new(colour: bool) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let step = all.add(ProgressBar::no_length());
-        let bars = Self { all, step, colour, stages: Mutex::default() };
-        bars.style(&bars.step, "{spinner:.cyan} {prefix:9} {bar:24.cyan} {pos}/{len} {wide_msg}");
-        bars
+        let step = styled(colour, None, "{spinner:.cyan} {prefix:9} {bar:24.cyan} {pos}/{len} {wide_msg}");
+        let step = all.add(step);
+        Self { all, step, colour, stages: Mutex::default() }
     }
 
-    fn style(&self, bar: &ProgressBar, template: &str) {
-        let plain = template.replace(":.cyan", "").replace(".cyan", "");
-        if let Ok(style) = ProgressStyle::with_template(if self.colour { template } else { &plain }) {
-            bar.set_style(style);
+    fn clear(&self) {
+        self.step.finish_and_clear();
+        let mut shown = self.stages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A bar that still ticks would draw itself again.
+        for (_, bar) in shown.bars.drain(..) {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
         }
+        // What does not fit on the terminal any more is no reason to end a release.
+        let _ = self.all.clear();
     }
 
     /// Brings the stages' bars up to what the model says now.
@@ -84,16 +88,25 @@ impl Bars {
     }
 
     fn bar(&self, at: usize, line: &Line) -> ProgressBar {
-        let bar = self.all.insert(at, ProgressBar::no_length());
-        match line.steps {
-            Some((_, of)) => {
-                bar.set_length(of);
-                self.style(&bar, "  {spinner:.cyan} {prefix} {bar:12.cyan} {pos}/{len} {elapsed} {wide_msg}");
-            }
-            None => self.style(&bar, "  {spinner:.cyan} {prefix} {wide_msg}"),
-        }
+        let of = line.steps.map(|(_, of)| of);
+        let template = match of {
+            Some(_) => "  {spinner:.cyan} {prefix} {bar:12.cyan} {pos}/{len} {elapsed} {wide_msg}",
+            None => "  {spinner:.cyan} {prefix} {wide_msg}",
+        };
+        let bar = styled(self.colour, of, template).with_prefix(line.label.clone());
+        let bar = self.all.insert(at, bar);
         bar.enable_steady_tick(TICK);
         bar
+    }
+}
+
+/// A bar that is drawn nowhere yet: what is drawn first must have its style already.
+fn styled(colour: bool, of: Option<u64>, template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(of, ProgressDrawTarget::hidden());
+    let plain = template.replace(":.cyan", "").replace(".cyan", "");
+    match ProgressStyle::with_template(if colour { template } else { &plain }) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }
 
@@ -114,9 +127,7 @@ impl<'a> Progress<'a> {
     /// Takes the bars off the terminal.
     pub(crate) fn clear(&self) {
         if let Some(bars) = &self.bars {
-            bars.step.finish_and_clear();
-            // What does not fit on the terminal any more is no reason to end a release.
-            let _ = bars.all.clear();
+            bars.clear();
         }
     }
 
