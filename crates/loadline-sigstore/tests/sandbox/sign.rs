@@ -5,7 +5,8 @@ use std::time::Duration;
 use loadline_core::proof::{Claim, Content, Inclusion, TimeSource};
 use loadline_core::{Clock, Digest, Secret};
 use loadline_sigstore::{
-    Expected, GitHubActions, RekorVersion, Service, SignError, Signer, SigningServices, TokenSource,
+    Expected, GitHubActions, RekorVersion, STATEMENT_LIMIT, Service, SignError, Signer, SigningServices,
+    TokenSource,
 };
 use tokio::net::TcpListener;
 
@@ -133,7 +134,7 @@ async fn nothing_is_asked_for_what_would_not_verify() {
     ] {
         assert!(matches!(refuse(&bad).await, SignError::Statement { .. }), "{bad}");
     }
-    let large = vec![b' '; 13 * 1024 * 1024];
+    let large = vec![b' '; STATEMENT_LIMIT + 1];
     assert!(matches!(signer.sign_payload("x", &large).await, Err(SignError::TooLarge { .. })));
 }
 

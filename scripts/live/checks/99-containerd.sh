@@ -1,4 +1,5 @@
-# containerd asks loadline before it pulls, and does as it says. Its own message is asserted each time.
+# containerd asks loadline before it pulls, and does as it says. Its own message is asserted each time. Last of all
+# checks, since it leaves tags behind that others do not expect.
 
 # A containerd of its own, whose folder of verifiers holds loadline alone. Without CRI and without a snapshotter
 # that needs more than a folder.
