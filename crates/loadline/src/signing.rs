@@ -28,7 +28,7 @@ const CONFIG_WAIT: Duration = Duration::from_secs(15);
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct PatienceArgs {
     /// How long an outage of Fulcio, Rekor, a timestamp authority, GitHub or the token issuer is ridden out, such as
-    /// 90s, 15m or 0s. Without it: `patience` under `[attest]`, else 15m in pipelines and 0s elsewhere.
+    /// 90s, 15m or 0s. Without it: 0s in the sandbox, else `patience` under `[attest]`, else 15m in pipelines and 0s.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) patience: Option<Duration>,
 }
@@ -48,6 +48,12 @@ impl PatienceArgs {
             None if is_ci(world) => Patience::UNATTENDED,
             None => Patience::NONE,
         }
+    }
+
+    /// In the sandbox, whose services are this very process: what is down there comes up by no waiting. Only the
+    /// command line counts.
+    pub(crate) fn in_sandbox(&self) -> Patience {
+        self.patience.map_or(Patience::NONE, Patience::new)
     }
 }
 
@@ -373,6 +379,8 @@ mod tests {
         assert_eq!(none.get(&world(&[("CI", "true")]), None), Patience::UNATTENDED);
         let given = PatienceArgs { patience: Some(duration("90s").unwrap()) };
         assert_eq!(given.get(&world(&[("CI", "true")]), None).total(), Duration::from_secs(90));
+        assert_eq!(given.in_sandbox().total(), Duration::from_secs(90));
+        assert_eq!(none.in_sandbox(), Patience::NONE);
         let config = Attest { patience: Some("2m".parse().unwrap()), ..Attest::default() };
         assert_eq!(none.get(&world(&[("CI", "true")]), Some(&config)).total(), Duration::from_secs(120));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));

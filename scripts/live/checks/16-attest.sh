@@ -156,7 +156,7 @@ outage() {
   end "front-$name"
   started=$SECONDS
   refused 3 'refuses connections' real_attest --patience 3s
-  [ $((SECONDS - started)) -ge 3 ] && [ $((SECONDS - started)) -lt 20 ] || die "it waited $((SECONDS - started)) s"
+  if [ $((SECONDS - started)) -lt 3 ] || [ $((SECONDS - started)) -ge 20 ]; then die "it waited $((SECONDS - started)) s"; fi
   grep -q 'trying again' "$work/refusal" || die "it did not say that it waits"
   background "front-$name" "$logs/front-$name.log" ip netns exec "loadline-live-$$" python3 "$here/lib/forward.py" "127.0.0.1:$port" "127.0.0.1:$behind"
   eventually 10 inside bash -c "exec 3<> /dev/tcp/127.0.0.1/$port" || die "the forwarder does not come up"

@@ -234,7 +234,10 @@ async fn release(
     let policy = demanded::policy(&verify, &config.release.source, issuer.as_deref()).map_err(refused)?;
     let predicate_types = demanded::predicate_types(&verify).map_err(refused)?;
 
-    let patience = args.patience.get(world, Some(&config.attest));
+    let patience = match sandbox {
+        Some(_) => args.patience.in_sandbox(),
+        None => args.patience.get(world, Some(&config.attest)),
+    };
     let parts = match &sandbox {
         Some(sandbox) => setup::in_sandbox(sandbox, config, &plan, &http),
         None => {
