@@ -118,13 +118,13 @@ provide_merge_example() {
   command -v cargo > /dev/null || unavailable "needs cargo"
   cd "$root"
   cargo build --quiet --package loadline-registry --example merge
-  cp "$(cargo metadata --format-version 1 --no-deps | jq -r .target_directory)/debug/examples/merge" "$work/merge"
+  cp "$(cargo metadata --format-version 1 --no-deps | jq -r .target_directory)/debug/examples/merge" "$work/merge-example"
 }
 
 merge_is_imagetools_create() {
   local theirs
   theirs=$(docker buildx imagetools inspect --format '{{json .Manifest}}' "$(merged):theirs" | jq -er .digest)
-  "$work/merge" "$(merged)" ours \
+  "$work/merge-example" "$(merged)" ours \
     "$(cat "$work/legs/arm64.digest")" "$(cat "$work/legs/amd64.digest")" > "$work/merge.json"
   equal "digest of the index" "$(jq -r .digest "$work/merge.json")" "$theirs"
   equal "requests: two legs, one index, one tag" "$(jq .requests "$work/merge.json")" 4
